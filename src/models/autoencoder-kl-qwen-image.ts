@@ -47,9 +47,6 @@ const schema = v.object({
 /** `config.json` of an AutoencoderKLQwenImage, with diffusers' defaults. @interface */
 export type AutoencoderKLQwenImageConfig = v.InferOutput<typeof schema>;
 
-/** The config with the fields that pipelines read of every autoencoder. */
-type PipelineConfig = AutoencoderKLQwenImageConfig & Autoencoder["config"];
-
 /** Pixels of a tile's side, and from one tile to the next. */
 const TILE = { side: 256, stride: 192 };
 
@@ -58,7 +55,7 @@ const TILE = { side: 256, stride: 192 };
  * third, the frames, is 1. For a single frame its causal three-dimensional convolutions are two-dimensional. Matches diffusers'
  * AutoencoderKLQwenImage.
  */
-export class AutoencoderKLQwenImage extends Model<PipelineConfig> implements Autoencoder {
+export class AutoencoderKLQwenImage extends Model<AutoencoderKLQwenImageConfig & Autoencoder["config"]> implements Autoencoder {
   /** @throws CheckpointError, ConfigError, DeviceError */
   static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<AutoencoderKLQwenImage> {
     const { config, ...parts } = await openModel("AutoencoderKLQwenImage", schema, source, options, check);

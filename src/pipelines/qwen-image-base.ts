@@ -55,11 +55,10 @@ export const QWEN_IMAGE_PARTS: Fields<QwenImageComponents> = {
   tokenizer: part(orNull(instanceOf(Qwen2Tokenizer))),
 };
 
-/** The masks of features that a request has in place of prompts. */
-type EmbedsMasks = Pick<QwenImagePromptOptions, "promptEmbedsMask" | "negativePromptEmbedsMask">;
-
 /** The options of every call of a Qwen-Image pipeline. */
-export interface QwenImageRequest extends TransformerRequest, EmbedsMasks {
+export interface QwenImageRequest
+  extends TransformerRequest,
+    Pick<QwenImagePromptOptions, "promptEmbedsMask" | "negativePromptEmbedsMask"> {
   /**
    * How strongly the picture follows the prompt: 4 by default. Above 1 there is guidance, if there is a negative prompt (" " will do): the
    * network predicts twice, and the guided prediction of each token is as long as the one for the prompt.
@@ -129,7 +128,11 @@ export abstract class QwenImageBase<Request extends QwenImageRequest> extends Tr
    * @throws ArgumentError as `generate`
    */
   async encodePrompt(
-    options: Prompted<PromptInput & EmbedsMasks & Pick<QwenImageRequest, "maxSequenceLength" | "trueCfgScale">>,
+    options: Prompted<
+      PromptInput &
+        Pick<QwenImagePromptOptions, "promptEmbedsMask" | "negativePromptEmbedsMask"> &
+        Pick<QwenImageRequest, "maxSequenceLength" | "trueCfgScale">
+    >,
   ): Promise<QwenImagePromptEmbeds> {
     const { maxSequenceLength, trueCfgScale } = QWEN_IMAGE_FIELDS;
     return this.embed<QwenImagePromptEmbeds>(options, {

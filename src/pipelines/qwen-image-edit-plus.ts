@@ -101,6 +101,7 @@ export class QwenImageEditPlusPipeline extends QwenImageBase<QwenImageEditPlusRe
     return new QwenImageEditPlusPipeline({ ...(await loadQwenImage(source, given)), processor }, source);
   }
 
+  /** The parts, by diffusers' names in camelCase. */
   override get components(): QwenImageEditComponents {
     return super.components as QwenImageEditComponents;
   }

@@ -7,6 +7,7 @@ import { ChromaTransformer2DModel } from "../../src/models/chroma-transformer-2d
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../../src/models/clip-text.js";
 import { FluxTransformer2DModel } from "../../src/models/flux-transformer-2d.js";
 import { Flux2Transformer2DModel } from "../../src/models/flux2-transformer.js";
+import { QwenImageTransformer2DModel } from "../../src/models/qwen-image-transformer.js";
 import { Qwen2_5_VLForConditionalGeneration } from "../../src/models/qwen2-5-vl.js";
 import { Qwen3Model } from "../../src/models/qwen3.js";
 import { SD3Transformer2DModel } from "../../src/models/sd3-transformer-2d.js";
@@ -61,6 +62,9 @@ const NETWORKS: Readonly<Record<string, Build>> = {
       txtIds: zeros(512, 4),
       guidance: model.config.guidanceEmbeds ? 4 : undefined,
     }),
+  ),
+  QwenImageTransformer2DModel: network(QwenImageTransformer2DModel, "qwen-image-mini/transformer", (model) =>
+    model.forward(zeros(1, 64 * 64, 64), 0.5, { encoderHiddenStates: zeros(1, 500, 3584), imgShapes: [[1, 64, 64]] }),
   ),
   ZImageTransformer2DModel: network(ZImageTransformer2DModel, "z-image-mini/transformer", (model) =>
     // 63 x 63 tokens, which are filled up.
