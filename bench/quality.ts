@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
-import { DiffusionPipeline, EMBEDDED_CHECKPOINT, type Picture } from "darkroom";
+import { EMBEDDED_CHECKPOINT, type Picture, StableDiffusionPipeline } from "darkroom";
 import { MODES } from "./contenders.js";
 import { withLock } from "./lock.js";
 import { describeMachine, ownVersions, thisMachine } from "./machine.js";
@@ -70,7 +70,7 @@ if (!options.dryRun) writeFileSync(report, replaceBetween(readFileSync(report, "
 /** A mode's pictures of all prompts. The first is made twice, because loading is not part of a picture's time. */
 async function paint(mode: string): Promise<Gallery> {
   const { request, ...opening } = MODES[mode] ?? {};
-  await using pipe = await DiffusionPipeline.fromPretrained(EMBEDDED_CHECKPOINT, opening);
+  await using pipe = await StableDiffusionPipeline.fromPretrained(EMBEDDED_CHECKPOINT, opening);
   const generate = async (prompt: string, seed: number) => {
     const { images } = await pipe.generate({ prompt, seed, ...SETTINGS, ...request });
     return images[0] as Picture;

@@ -87,7 +87,7 @@ const MEASURES: Readonly<Record<Exclude<Task, "prepare">, (job: Job) => Promise<
       process.exit();
     };
     const asked = { prompt: PROMPT, height: size, width: size, numInferenceSteps: 20, seed: 0, ...unguided(pipe), ...request };
-    await pipe.generate(asked);
+    await pipe.generate(asked as { readonly prompt: string });
   },
 
   async picture({ checkpoint, size, batch, steps, out, options }) {
@@ -95,7 +95,7 @@ const MEASURES: Readonly<Record<Exclude<Task, "prepare">, (job: Job) => Promise<
     const pipe = await DiffusionPipeline.fromPretrained(checkpoint, opening);
     const sides = { height: size, width: size };
     const asked = { prompt: PROMPT, ...sides, numInferenceSteps: steps, numImagesPerPrompt: batch, seed: 0, ...unguided(pipe), ...request };
-    const { images } = await pipe.generate(asked);
+    const { images } = await pipe.generate(asked as { readonly prompt: string });
     await images[0]?.save(out);
   },
 };

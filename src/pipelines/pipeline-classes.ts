@@ -4,12 +4,18 @@ import type { PipelineClassName } from "../families/lookups.js";
 import type { PagClassName } from "../families/pag-classes.js";
 import { type Field, type Fields, field } from "../options/fields.js";
 import type { Folder } from "../platform/folder.js";
+import type { ChromaPipeline } from "./chroma.js";
 import type { DiffusionPipeline } from "./diffusion-pipeline.js";
+import type { FluxPipeline } from "./flux.js";
+import type { Flux2KleinPipeline } from "./flux2-klein.js";
+import type { QwenImagePipeline } from "./qwen-image.js";
 import type { ComponentSource } from "./shared/components.js";
 import type { StableDiffusionPipeline } from "./stable-diffusion.js";
+import type { StableDiffusion3Pipeline } from "./stable-diffusion-3.js";
 import type { StableDiffusionComponents } from "./stable-diffusion-base.js";
 import type { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";
 import type { StableDiffusionXLComponents } from "./stable-diffusion-xl-base.js";
+import type { ZImagePipeline } from "./z-image.js";
 
 /** A pipeline class: how it opens a checkpoint, and which parts a caller may give in place of the checkpoint's. */
 export interface PipelineClass<Pipeline extends DiffusionPipeline, Components extends object> {
@@ -103,7 +109,15 @@ const PIPELINES = {
 } as const satisfies Record<PipelineClassName | PagClassName, () => Promise<PipelineClass<DiffusionPipeline, never>>>;
 
 /** The pipelines that make a picture from a prompt alone. */
-export type TextToImagePipeline = StableDiffusionPipeline | StableDiffusionXLPipeline;
+export type TextToImagePipeline =
+  | StableDiffusionPipeline
+  | StableDiffusionXLPipeline
+  | StableDiffusion3Pipeline
+  | FluxPipeline
+  | ChromaPipeline
+  | ZImagePipeline
+  | Flux2KleinPipeline
+  | QwenImagePipeline;
 
 type PipelineName = keyof typeof PIPELINES;
 type AnyClass = Awaited<ReturnType<(typeof PIPELINES)[PipelineName]>>;

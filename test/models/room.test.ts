@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { expect, it, onTestFinished, vi } from "vitest";
 import { MemoryError } from "../../src/errors.js";
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
-import { DiffusionPipeline } from "../../src/pipelines/diffusion-pipeline.js";
+import { StableDiffusionPipeline } from "../../src/pipelines/stable-diffusion.js";
 import { createEngine } from "../../src/platform/node/platform.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { setWarningHandler } from "../../src/warnings.js";
@@ -54,7 +54,7 @@ it("weights that are larger than the memory are warned about once", async () => 
 });
 
 it("a pipeline refuses pictures that it could not decode before the first step", async () => {
-  await using pipe = await DiffusionPipeline.fromPretrained(SD1, { device: "cpu" });
+  await using pipe = await StableDiffusionPipeline.fromPretrained(SD1, { device: "cpu" });
   const forward = vi.spyOn(pipe.unet, "forward");
   const refusal = new MemoryError("too large", { needed: 2, available: 1 });
   vi.spyOn(pipe.vae, "decode").mockRejectedValue(refusal);
@@ -66,7 +66,7 @@ it("a pipeline refuses pictures that it could not decode before the first step",
 });
 
 it("pictures that do not fit all at once are decoded one after another", async () => {
-  await using pipe = await DiffusionPipeline.fromPretrained(SD1, { device: "cpu" });
+  await using pipe = await StableDiffusionPipeline.fromPretrained(SD1, { device: "cpu" });
   const request = {
     prompt: "a fox",
     numInferenceSteps: 1,
