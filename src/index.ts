@@ -468,7 +468,7 @@ export { KDPM2DiscreteScheduler } from "./schedulers/k-dpm-2-discrete.js";
 export { type LCMConfig, LCMScheduler } from "./schedulers/lcm.js";
 export { type LMSDiscreteConfig, LMSDiscreteScheduler } from "./schedulers/lms-discrete.js";
 export { type PNDMConfig, PNDMScheduler } from "./schedulers/pndm.js";
-export { type ResolvedScheduler, resolveScheduler, schedulerFromConfig, schedulerNames } from "./schedulers/registry.js";
+export { namedScheduler, type ResolvedScheduler, resolveScheduler, schedulerFromConfig, schedulerNames } from "./schedulers/registry.js";
 export { type RestartConfig, RestartScheduler } from "./schedulers/restart.js";
 export type { TauFunction } from "./schedulers/sa-solver.js";
 export { type SASolverConfig, SASolverScheduler } from "./schedulers/sa-solver.js";

@@ -1,5 +1,5 @@
 import type { SchedulerOptions } from "../pipelines/open-pipeline.js";
-import { expectSettings, type ResolvedScheduler } from "../schedulers/registry.js";
+import { expectSettings, namedScheduler, type ResolvedScheduler } from "../schedulers/registry.js";
 import type { Scheduler, SchedulerClass } from "../schedulers/shared/scheduler.js";
 import type { SchedulerSettings } from "./run-request.js";
 
@@ -14,10 +14,11 @@ export function chooseScheduler(
   config: SchedulerSettings = {},
 ): Scheduler {
   const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
-  const type = named?.class ?? (own.constructor as unknown as SchedulerClass);
+  const chosen = named ? namedScheduler(named, own) : own;
+  const type = chosen.constructor as unknown as SchedulerClass;
   expectSettings(type, given);
   expectSettings(type, config, "schedulerConfig.");
   const overrides = { ...config, ...given };
-  if (named) return named.class.fromConfig(own.config, { ...named.overrides, ...overrides });
+  if (named) return namedScheduler(named, own, overrides);
   return Object.keys(overrides).length === 0 ? own : own.clone(overrides);
 }

@@ -3,6 +3,7 @@ import { resizeTensorBilinear } from "../image/resize-tensor.js";
 import type { Autoencoder } from "../models/autoencoder.js";
 import { AutoencoderTiny } from "../models/autoencoder-tiny.js";
 import { type Fields, needed, real, whole } from "../options/fields.js";
+import { followsFlow } from "../schedulers/shared/flow-settings.js";
 import type { Scheduler, TimestepOptions } from "../schedulers/shared/scheduler.js";
 import type { Shape, Tensor } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
@@ -278,8 +279,9 @@ export function sidesOf({ height, width }: SizeOptions): SizeOptions {
 }
 
 /** Warns of a scheduler that takes the transformer's velocities for noise. */
-function warnOfOtherSchedulers({ className, config }: Scheduler): void {
-  if (className.startsWith("FlowMatch") || (config as { readonly useFlowSigmas?: boolean }).useFlowSigmas) return;
+function warnOfOtherSchedulers(scheduler: Scheduler): void {
+  if (followsFlow(scheduler)) return;
+  const { className } = scheduler;
   warn(
     `${className} is not set for flow matching, so the pictures will be noise: it needs use_flow_sigmas and prediction_type "flow_prediction", if it has them; or use FlowMatchEulerDiscreteScheduler`,
   );

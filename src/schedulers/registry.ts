@@ -39,6 +39,7 @@ import { SASolverScheduler } from "./sa-solver.js";
 import { ScoreSdeVeScheduler } from "./score-sde-ve.js";
 import { ScoreSdeVpScheduler } from "./score-sde-vp.js";
 import type { ConfigSchema } from "./shared/config-fields.js";
+import { flowSettings, followsFlow } from "./shared/flow-settings.js";
 import { Scheduler, type SchedulerClass } from "./shared/scheduler.js";
 import { TCDScheduler } from "./tcd.js";
 import { UniPCMultistepScheduler } from "./unipc-multistep.js";
@@ -349,12 +350,34 @@ export const schedulerField: Field<Scheduler | string> = {
  * @throws ArgumentError for an unknown name or any other value.
  */
 export function schedulerFor(wanted: Scheduler | string, current: Scheduler): Scheduler {
-  if (typeof wanted === "string") {
-    const { class: type, overrides } = resolveScheduler(wanted);
-    return type.fromConfig(current.config, overrides);
-  }
+  if (typeof wanted === "string") return namedScheduler(resolveScheduler(wanted), current);
   if (wanted instanceof Scheduler) return wanted;
   throw wrongArgument("scheduler", wanted, schedulerField.expected);
+}
+
+/** The schedulers of flow matching that take the place of others with the same method. */
+const FLOW_COUNTERPARTS: ReadonlyMap<SchedulerClass, SchedulerClass> = new Map<SchedulerClass, SchedulerClass>([
+  [EulerDiscreteScheduler, FlowMatchEulerDiscreteScheduler],
+  [HeunDiscreteScheduler, FlowMatchHeunDiscreteScheduler],
+  [LCMScheduler, FlowMatchLCMScheduler],
+]);
+
+/**
+ * A scheduler that was named, with the config of the `current` one and further settings. If that is for flow matching, so is the new one:
+ * "euler" is then Euler's method for flows, and solvers get flow sigmas.
+ * @throws ArgumentError if the named one cannot follow a flow, or has no such setting
+ */
+export function namedScheduler({ class: named, overrides }: ResolvedScheduler, current: Scheduler, settings: object = {}): Scheduler {
+  if (!followsFlow(current) || named.className.startsWith("FlowMatch"))
+    return named.fromConfig(current.config, { ...overrides, ...settings });
+  const counterpart = FLOW_COUNTERPARTS.get(named);
+  if (counterpart) return counterpart.fromConfig(current.config, { ...overrides, ...settings });
+  const flow = flowSettings(named, current.config as object);
+  if (flow) return named.fromConfig(current.config, { ...overrides, ...flow, ...settings });
+  throw new ArgumentError(`${named.className} cannot follow a model of flow matching, such as this checkpoint's`, {
+    argument: "scheduler",
+    hint: "take euler, heun, lcm, dpm++-2m, unipc or deis, or leave the scheduler out",
+  });
 }
 
 /**

@@ -62,7 +62,8 @@ describe.each([
   });
 
   it("has pictures and sources as texts, seeds as integers or texts, and lists beside single values", () => {
-    expect(propertyOf(schema, "image").type).toBe("string");
+    expect(propertyOf(schema, "maskImage").type).toBe("string");
+    expect(propertyOf(schema, "image").anyOf).toMatchObject([{ type: "string" }, { type: "array", items: { type: "string" } }]);
     expect(propertyOf(schema, "model")).toMatchObject({ type: "string", minLength: 1 });
     expect(propertyOf(schema, "seed").anyOf).toEqual([{ type: "integer" }, { type: "string" }]);
     expect(propertyOf(schema, "controlImage").anyOf).toMatchObject([{ type: "string" }, { type: "array", items: { type: "string" } }]);

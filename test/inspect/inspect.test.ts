@@ -176,14 +176,14 @@ describe("a folder in diffusers' layout", () => {
   it("may be of a family that Darkroom does not run", async () => {
     const folder = temporaryFolder({
       "model_index.json": {
-        _class_name: "FluxPipeline",
+        _class_name: "HunyuanImagePipeline",
         scheduler: ["diffusers", "FlowMatchEulerDiscreteScheduler"],
         vae: ["diffusers", "AutoencoderKL"],
       },
       "scheduler/scheduler_config.json": { _class_name: "FlowMatchEulerDiscreteScheduler" },
     });
     expect(await inspect(folder)).toMatchObject({
-      className: "FluxPipeline",
+      className: "HunyuanImagePipeline",
       family: undefined,
       predictionType: "flow_prediction",
       size: undefined,

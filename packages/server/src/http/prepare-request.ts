@@ -4,6 +4,11 @@ import { checkCount, checkLimits, type Size } from "./limits.js";
 import { checkPicture } from "./picture-file.js";
 import type { ServerContext } from "./server-context.js";
 
+type PictureOption = "image" | "maskImage" | "depthMap" | "controlImage";
+
+/** The options that take several pictures. */
+const LISTS: ReadonlySet<PictureOption> = new Set(["image", "controlImage"]);
+
 /** Says that a request starts from a picture, before that picture is read. */
 const SOME_PICTURE = "AA==";
 
@@ -25,23 +30,20 @@ export async function prepareRequest(
   const sent = { image, depthMap };
   const named = Object.entries(sent).filter(([, picture]) => picture !== undefined && picture !== null);
   await models.check(model, { ...request, ...Object.fromEntries(named.map(([option]) => [option, SOME_PICTURE])) });
-  const pictures: { image?: string; maskImage?: string; depthMap?: string; controlImage?: string | string[] } = {};
+  const pictures: Partial<Record<PictureOption, string | string[]>> = {};
   let start: Size | undefined;
-  if (image !== undefined && image !== null) {
-    const file = await checkPicture(image, "image", limits);
-    pictures.image = file.base64;
-    start = file;
-  }
-  if (maskImage !== undefined && maskImage !== null) pictures.maskImage = (await checkPicture(maskImage, "maskImage", limits)).base64;
-  if (depthMap !== undefined && depthMap !== null) pictures.depthMap = (await checkPicture(depthMap, "depthMap", limits)).base64;
-  if (Array.isArray(controlImage)) {
-    pictures.controlImage = [];
-    for (const each of controlImage) pictures.controlImage.push((await checkPicture(each, "controlImage", limits)).base64);
-  } else if (controlImage !== undefined && controlImage !== null) {
-    pictures.controlImage = (await checkPicture(controlImage, "controlImage", limits)).base64;
+  for (const [option, picture] of Object.entries({ image, maskImage, depthMap, controlImage }) as [PictureOption, unknown][]) {
+    if (picture === undefined || picture === null) continue;
+    const files: Awaited<ReturnType<typeof checkPicture>>[] = [];
+    for (const each of Array.isArray(picture) && LISTS.has(option) ? picture : [picture])
+      files.push(await checkPicture(each, option, limits));
+    const texts = files.map(({ base64 }) => base64);
+    pictures[option] = Array.isArray(picture) ? texts : (texts[0] as string);
+    // Several pictures are only referred to: the new one has a size of its own.
+    if (option === "image" && !Array.isArray(picture)) start = files[0];
   }
   const { size: side, defaults } = (await models.model(model)) ?? {};
   checkLimits(request, limits, { start, side, enlarges: defaults?.enlarges });
   const { seed } = request;
-  return { ...request, ...pictures, ...(typeof seed === "bigint" && { seed: String(seed) }) };
+  return { ...request, ...(pictures as Partial<GenerateRequest>), ...(typeof seed === "bigint" && { seed: String(seed) }) };
 }

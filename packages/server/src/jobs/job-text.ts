@@ -3,7 +3,7 @@ import type { GenerateRequest } from "darkroom/generate";
 import type { NewJob } from "./job.js";
 
 /** The options of a request that are pictures. */
-const PICTURES = ["image", "maskImage", "controlImage"] as const satisfies readonly (keyof GenerateRequest)[];
+const PICTURES = ["image", "maskImage", "depthMap", "controlImage"] as const satisfies readonly (keyof GenerateRequest)[];
 
 /** A new job as texts. Pictures are apart: they can be megabytes, only the run needs them, and they go when the job ends. */
 export interface JobText {

@@ -1,4 +1,4 @@
-import { ArgumentError, resolveScheduler, type Scheduler, Tensor } from "darkroom";
+import { ArgumentError, namedScheduler, resolveScheduler, type Scheduler, Tensor } from "darkroom";
 import type { GenerateRequest } from "darkroom/generate";
 
 /** A checkpoint's own scheduler; undefined where it cannot be read without the checkpoint's networks. */
@@ -36,8 +36,7 @@ export function checkSteps(request: GenerateRequest, own: Scheduler): void {
 function schedulerFor({ scheduler: name, timestepSpacing, schedulerConfig }: GenerateRequest, own: Scheduler): Scheduler {
   const settings = { ...schedulerConfig, ...(timestepSpacing !== undefined && { timestepSpacing }) };
   if (name === undefined) return own.clone(settings);
-  const { class: type, overrides } = resolveScheduler(name);
-  return type.fromConfig(own.config, { ...overrides, ...settings });
+  return namedScheduler(resolveScheduler(name), own, settings);
 }
 
 function takeStep(scheduler: Scheduler, timestep: number): void {

@@ -4,7 +4,7 @@ import type { AppContext } from "../server-context.js";
 
 /** A job as our API shows it: pictures by their addresses, and without the pictures that were sent. */
 export function jobView(c: AppContext, job: Job): object {
-  const { image: _, maskImage: __, controlImage: ___, ...request } = job.request;
+  const { image: _, maskImage: __, depthMap: ___, controlImage: ____, ...request } = job.request;
   const { id, state, position, door, model, output, createdAt, startedAt, endedAt, progress, crashes, result, error } = job;
   return {
     id,
