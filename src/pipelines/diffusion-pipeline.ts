@@ -147,7 +147,9 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
   }
 
   private get partNames(): readonly string[] {
-    return Object.keys((this.constructor as unknown as PipelineClass<DiffusionPipeline, never>).parts);
+    // A program's own class may not list its parts.
+    const { parts = {} } = this.constructor as unknown as Partial<PipelineClass<DiffusionPipeline, never>>;
+    return Object.keys(parts);
   }
 
   private part(name: string): unknown {

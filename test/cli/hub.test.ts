@@ -159,9 +159,11 @@ describe("darkroom generate, before it downloads", () => {
   });
 
   it("downloads only the model_index.json of an unknown kind of checkpoint", async () => {
-    const files = filesOf(changedCheckpoint("sd1-mini", "model_index.json", { _class_name: "FluxPipeline" }));
+    const files = filesOf(changedCheckpoint("sd1-mini", "model_index.json", { _class_name: "HunyuanImagePipeline" }));
     const hub = await HubServer.start({ "someone/flux": Object.fromEntries(files) });
-    expect(await refused(hub, ["a fox", "--model", "someone/flux"], 3, /FluxPipeline.*does not know/)).toEqual(["model_index.json"]);
+    expect(await refused(hub, ["a fox", "--model", "someone/flux"], 3, /HunyuanImagePipeline.*does not know/)).toEqual([
+      "model_index.json",
+    ]);
   });
 
   it.each([

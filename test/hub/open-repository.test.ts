@@ -144,7 +144,7 @@ describe("a pipeline from the hub", () => {
   });
 
   it("refuses an unknown class before the weights are downloaded", async () => {
-    const hub = await HubServer.start({ [ID]: withFiles("sd1-mini", { "model_index.json": '{"_class_name": "FluxPipeline"}' }) });
+    const hub = await HubServer.start({ [ID]: withFiles("sd1-mini", { "model_index.json": '{"_class_name": "HunyuanImagePipeline"}' }) });
     await expect(DiffusionPipeline.fromPretrained(ID)).rejects.toThrow(ConfigError);
     expect(hub.fetched).toEqual(["model_index.json"]);
   });

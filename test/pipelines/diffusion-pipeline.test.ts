@@ -75,7 +75,7 @@ describe("a checkpoint is refused", () => {
     expect(error.message).toContain("model_index.json is not JSON");
   });
 
-  it.each(["FluxPipeline", "toString", "__proto__"])("of the unknown class %s, with the known classes", async (name) => {
+  it.each(["HunyuanImagePipeline", "toString", "__proto__"])("of the unknown class %s, with the known classes", async (name) => {
     const error = await failure(temporaryFolder({ "model_index.json": { _class_name: name } }));
     expect(error).toBeInstanceOf(ConfigError);
     expect(error.message).toMatch(new RegExp(`model_index\\.json is of class ${name}; expected one of .*\\bStableDiffusionPipeline\\b`));
@@ -107,7 +107,7 @@ describe("a checkpoint is refused", () => {
       const folder = changedCheckpoint("sd1-mini", "model_index.json", { vae: ["diffusers", name] });
       const error = await failure(folder, { device: "cpu" });
       expect(error).toBeInstanceOf(ConfigError);
-      expect(error.message).toContain(`vae is of class ${name}; expected one of AutoencoderKL, AutoencoderTiny, AsymmetricAutoencoderKL`);
+      expect(error.message).toContain(`vae is of class ${name}; expected one of AutoencoderKL, `);
     },
   );
 

@@ -88,9 +88,9 @@ describe("what a server offers", () => {
   it("is refused with a checkpoint of a family that makes no pictures, and with one that is not downloaded where downloads are off", async () => {
     const source = join(folder, "flux");
     await mkdir(source);
-    await writeFile(join(source, "model_index.json"), JSON.stringify({ _class_name: "FluxPipeline" }));
+    await writeFile(join(source, "model_index.json"), JSON.stringify({ _class_name: "HunyuanImagePipeline" }));
     const refused = checkOffer(offerOf({ models: [{ name: "flux", source }] }));
-    await expect(refused).rejects.toThrow("the model flux cannot be offered: no pictures can be made with a FluxPipeline yet");
+    await expect(refused).rejects.toThrow("the model flux cannot be offered: no pictures can be made with a HunyuanImagePipeline yet");
     const hub = offerOf({ models: [{ name: "hub", source: "owner/fox" }], runtime: { cacheDir: folder, localFilesOnly: true } });
     await expect(checkOffer(hub)).rejects.toMatchObject({ hint: expect.stringContaining("download it first") });
   });
