@@ -10,7 +10,10 @@ import { TransformerPipeline, type TransformerRequest } from "./transformer-pipe
 /** A transformer whose config says how many numbers a token has. */
 export interface PackedNetwork extends DenoisingNetwork {
   /** Its config. */
-  readonly config: { readonly inChannels: number };
+  readonly config: {
+    /** Numbers of a token. */
+    readonly inChannels: number;
+  };
 }
 
 /** What FLUX.1 and Chroma have in common: squares of 2 x 2 latents are tokens [batch, tokens, channels * 4]. */
