@@ -58,6 +58,11 @@ export class DPMSolverMultistepScheduler extends LogSnrScheduler<DPMSolverMultis
 
   protected override readonly takes = ["timesteps", "sigmas", "mu"] as const;
 
+  /** Not with flow sigmas, as in diffusers. */
+  override get takesSigmas(): boolean {
+    return !this.config.useFlowSigmas;
+  }
+
   constructor(config: Partial<DPMSolverMultistepConfig> = {}) {
     super(config);
     refuseContradictions(this.className, this.config);

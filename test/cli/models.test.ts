@@ -1,7 +1,7 @@
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { confirm } from "../../src/cli/confirm.js";
 import { checkpoint } from "../helpers/fixtures.js";
 import { FULL_SIZE, type Shapes, sparseFile, vae } from "../helpers/full-size-files.js";
@@ -15,6 +15,9 @@ import { darkroom, expectFailure } from "./darkroom.js";
 let folder: string;
 beforeEach(() => {
   folder = temporaryFolder();
+  // Without the weights that this machine's user has quantised.
+  vi.stubEnv("DARKROOM_CACHE", temporaryFolder());
+  onTestFinished(() => void vi.unstubAllEnvs());
 });
 
 const models = (...args: string[]) => darkroom(["models", ...args], folder);

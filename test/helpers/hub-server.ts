@@ -79,6 +79,7 @@ export class HubServer {
     vi.stubEnv("HF_HUB_CACHE", hub.cacheDir);
     for (const name of ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE", "HF_HUB_DISABLE_SYMLINKS"]) vi.stubEnv(name, undefined);
     vi.stubEnv("HF_HOME", temporaryFolder());
+    vi.stubEnv("DARKROOM_CACHE", temporaryFolder());
     onTestFinished(() => void vi.unstubAllEnvs());
     return hub;
   }
