@@ -185,6 +185,7 @@ export abstract class TransformerPipeline<
     const sigmas = !isGiven && scheduler.takesSigmas ? this.sigmas(steps, scheduler) : undefined;
     const levels: TimestepOptions = sigmas ? { sigmas } : timestepOptions;
     const { useDynamicShifting } = scheduler.config as { readonly useDynamicShifting?: boolean };
+    if (useDynamicShifting && !scheduler.takesMu) throw noDynamicShift(scheduler);
     const asked = request.numInferenceSteps ?? (isGiven ? this.defaults.steps : steps);
     scheduler.setTimesteps({ ...levels, ...(useDynamicShifting && { mu: this.mu(this.tokens(size), asked, scheduler, request) }) });
     return strength === undefined ? scheduler.timesteps : flowTimestepsOfStrength(scheduler, steps, strength);
@@ -276,6 +277,13 @@ function expectPacked(latents: Tensor, [batch, tokens]: readonly [number, number
 /** The sides that a request names. */
 export function sidesOf({ height, width }: SizeOptions): SizeOptions {
   return { ...(height !== undefined && { height }), ...(width !== undefined && { width }) };
+}
+
+function noDynamicShift({ className }: Scheduler): ArgumentError {
+  return new ArgumentError(`${className} cannot shift its noise levels by the size of the picture, as this checkpoint needs`, {
+    argument: "scheduler",
+    hint: "take euler, lcm, dpm++-2m, unipc or deis, or set useDynamicShifting to false and a shift",
+  });
 }
 
 /** Warns of a scheduler that takes the transformer's velocities for noise. */

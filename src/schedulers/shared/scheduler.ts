@@ -158,6 +158,11 @@ export abstract class Scheduler<Config extends object = object> {
     return this.takes.includes("sigmas");
   }
 
+  /** Whether calls may shift noise levels by the size of the picture, as `mu`. */
+  get takesMu(): boolean {
+    return this.takes.includes("mu");
+  }
+
   /** Whether the noise levels of a call must end with 0. */
   get endsAtZero(): boolean {
     return false;
