@@ -7,7 +7,7 @@ import type { PartOptions } from "./workflows/workflow.js";
 /** The autoencoder in `folder`, of the class its `config.json` names. @throws CheckpointError, ConfigError, DeviceError */
 export async function openVae(folder: Folder, options: Omit<PartOptions, "vae">): Promise<Autoencoder> {
   const { _className: className } = await readConfig(folder, "config.json");
-  const { AUTOENCODERS } = await import("../pipelines/shared/components.js");
+  const { AUTOENCODERS } = await import("../pipelines/shared/component-classes.js");
   if (typeof className === "string" && Object.hasOwn(AUTOENCODERS, className)) {
     return AUTOENCODERS[className as keyof typeof AUTOENCODERS].fromPretrained(folder, options);
   }

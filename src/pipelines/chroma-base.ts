@@ -11,15 +11,9 @@ import { conditionOn } from "./prompt/conditioning.js";
 import { PROMPT_INPUT_FIELDS, type Prompted } from "./prompt/prompt-options.js";
 import { joinRows } from "./prompt/text-encoders.js";
 import type { Call } from "./shared/call.js";
-import {
-  AUTOENCODERS,
-  type ComponentSource,
-  expectParts,
-  part,
-  SCHEDULERS_OF_CHECKPOINTS,
-  T5_ENCODERS,
-  T5_TOKENIZERS,
-} from "./shared/components.js";
+import { AUTOENCODERS, SCHEDULERS_OF_CHECKPOINTS } from "./shared/component-classes.js";
+import { type ComponentSource, expectParts, part } from "./shared/components.js";
+import { T5_ENCODERS, T5_TOKENIZERS } from "./shared/language-model-classes.js";
 import { predictor } from "./shared/predictor.js";
 import {
   type PlannedRun,

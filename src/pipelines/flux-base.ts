@@ -14,16 +14,9 @@ import { FLUX_PROMPT_FIELDS, type FluxFeatures, type FluxPromptOptions, FluxText
 import { PROMPT_INPUT_FIELDS, type Prompted, type PromptInput, type TextEmbeds } from "./prompt/prompt-options.js";
 import { joinRows } from "./prompt/text-encoders.js";
 import type { Call } from "./shared/call.js";
-import {
-  AUTOENCODERS,
-  type ComponentSource,
-  expectParts,
-  part,
-  SCHEDULERS_OF_CHECKPOINTS,
-  T5_ENCODERS,
-  T5_TOKENIZERS,
-  TOKENIZERS,
-} from "./shared/components.js";
+import { AUTOENCODERS, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./shared/component-classes.js";
+import { type ComponentSource, expectParts, part } from "./shared/components.js";
+import { T5_ENCODERS, T5_TOKENIZERS } from "./shared/language-model-classes.js";
 import { predictor } from "./shared/predictor.js";
 import {
   type PlannedRun,

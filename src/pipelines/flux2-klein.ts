@@ -18,16 +18,11 @@ import type { Prompted } from "./prompt/prompt-options.js";
 import { joinRows } from "./prompt/text-encoders.js";
 import type { Size } from "./shared/arguments.js";
 import type { Call, Denoised } from "./shared/call.js";
-import {
-  type ComponentSource,
-  expectParts,
-  part,
-  QWEN_TOKENIZERS,
-  QWEN3_ENCODERS,
-  SCHEDULERS_OF_CHECKPOINTS,
-} from "./shared/components.js";
+import { SCHEDULERS_OF_CHECKPOINTS } from "./shared/component-classes.js";
+import { type ComponentSource, expectParts, part } from "./shared/components.js";
 import { evenSigmas } from "./shared/flow-timesteps.js";
 import { type ImageInput, imageInput } from "./shared/image-inputs.js";
+import { QWEN_TOKENIZERS, QWEN3_ENCODERS } from "./shared/language-model-classes.js";
 import { expectVae } from "./shared/missing-parts.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
 import { predictor } from "./shared/predictor.js";

@@ -19,15 +19,10 @@ import {
 import type { TextEncoders } from "./prompt/text-encoders.js";
 import type { Size } from "./shared/arguments.js";
 import type { Call } from "./shared/call.js";
-import {
-  type ComponentSource,
-  expectParts,
-  part,
-  QWEN_TOKENIZERS,
-  QWEN_VL_ENCODERS,
-  SCHEDULERS_OF_CHECKPOINTS,
-} from "./shared/components.js";
+import { SCHEDULERS_OF_CHECKPOINTS } from "./shared/component-classes.js";
+import { type ComponentSource, expectParts, part } from "./shared/components.js";
 import { guide } from "./shared/guidance.js";
+import { QWEN_TOKENIZERS, QWEN_VL_ENCODERS } from "./shared/language-model-classes.js";
 import { packLatents, unpackLatents } from "./shared/packing.js";
 import { predictor } from "./shared/predictor.js";
 import {

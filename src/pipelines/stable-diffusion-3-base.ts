@@ -19,17 +19,10 @@ import {
 import { joinRows } from "./prompt/text-encoders.js";
 import type { Size } from "./shared/arguments.js";
 import type { Call } from "./shared/call.js";
-import {
-  AUTOENCODERS,
-  type ComponentSource,
-  expectParts,
-  part,
-  SCHEDULERS_OF_CHECKPOINTS,
-  T5_ENCODERS,
-  T5_TOKENIZERS,
-  TOKENIZERS,
-} from "./shared/components.js";
+import { AUTOENCODERS, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./shared/component-classes.js";
+import { type ComponentSource, expectParts, part } from "./shared/components.js";
 import type { Predict } from "./shared/denoising-loop.js";
+import { T5_ENCODERS, T5_TOKENIZERS } from "./shared/language-model-classes.js";
 import { predictor } from "./shared/predictor.js";
 import {
   type PlannedRun,

@@ -11,17 +11,11 @@ import { PROMPT_INPUT_FIELDS, type Prompted, type PromptInput, type TextEmbeds }
 import { type RaggedFeatures, splitRagged, textEmbeds } from "./prompt/ragged-features.js";
 import { ZImageTextEncoders } from "./prompt/z-image.js";
 import type { Call } from "./shared/call.js";
-import {
-  AUTOENCODERS,
-  type ComponentSource,
-  expectParts,
-  part,
-  QWEN_TOKENIZERS,
-  QWEN3_ENCODERS,
-  SCHEDULERS_OF_CHECKPOINTS,
-} from "./shared/components.js";
+import { AUTOENCODERS, SCHEDULERS_OF_CHECKPOINTS } from "./shared/component-classes.js";
+import { type ComponentSource, expectParts, part } from "./shared/components.js";
 import { guide } from "./shared/guidance.js";
 import type { GuidanceLimits } from "./shared/guidance-plan.js";
+import { QWEN_TOKENIZERS, QWEN3_ENCODERS } from "./shared/language-model-classes.js";
 import { predictor } from "./shared/predictor.js";
 import {
   type PlannedRun,

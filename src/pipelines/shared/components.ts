@@ -4,23 +4,10 @@ import { subfolderIn } from "../../checkpoint/part-folder.js";
 import { kindOf } from "../../checkpoint/part-kind.js";
 import { ArgumentError, CheckpointError, ConfigError } from "../../errors.js";
 import { camelCase } from "../../letter-case.js";
-import { AsymmetricAutoencoderKL } from "../../models/asymmetric-autoencoder-kl.js";
-import type { Autoencoder } from "../../models/autoencoder.js";
-import { AutoencoderKL } from "../../models/autoencoder-kl.js";
-import { AutoencoderKLQwenImage } from "../../models/autoencoder-kl-qwen-image.js";
-import { AutoencoderTiny } from "../../models/autoencoder-tiny.js";
-import type { ModelOptions } from "../../models/model.js";
-import { Qwen2_5_VLForConditionalGeneration } from "../../models/qwen2-5-vl.js";
-import { Qwen3Model } from "../../models/qwen3.js";
-import { T5EncoderModel } from "../../models/t5-encoder.js";
 import { checkOptions } from "../../options/check-options.js";
 import { type Field, type Fields, type NeededField, needed } from "../../options/fields.js";
 import type { Folder } from "../../platform/folder.js";
 import type { Engine } from "../../runtime/engine.js";
-import { SCHEDULERS } from "../../schedulers/registry.js";
-import { CLIPTokenizer } from "../../tokenizer/clip.js";
-import { Qwen2Tokenizer } from "../../tokenizer/qwen2.js";
-import { T5Tokenizer } from "../../tokenizer/t5.js";
 
 /** A class that can be loaded from a checkpoint's folder. */
 export interface ComponentLoader<Component> {
@@ -29,41 +16,6 @@ export interface ComponentLoader<Component> {
     options: { readonly subfolder?: string; readonly variant?: string; readonly engine?: Engine },
   ): Promise<Component>;
 }
-
-/** The scheduler classes that a checkpoint may have, by name. */
-export const SCHEDULERS_OF_CHECKPOINTS = Object.fromEntries(Object.entries(SCHEDULERS).map(([name, entry]) => [name, entry.class]));
-
-interface AutoencoderLoader {
-  fromPretrained(source: Folder, options?: ModelOptions): Promise<Autoencoder>;
-}
-
-/** The autoencoder classes that a checkpoint may have, by name. */
-export const AUTOENCODERS: Readonly<
-  Record<"AutoencoderKL" | "AsymmetricAutoencoderKL" | "AutoencoderKLQwenImage" | "AutoencoderTiny", AutoencoderLoader>
-> = {
-  AutoencoderKL,
-  AutoencoderKLQwenImage,
-  AutoencoderTiny,
-  AsymmetricAutoencoderKL,
-};
-
-/** The tokenizer classes that a checkpoint may have, by name. The Python library has a slow and a fast class for each tokenizer. */
-export const TOKENIZERS = { CLIPTokenizer, CLIPTokenizerFast: CLIPTokenizer };
-
-/** The text encoders of Z-Image and FLUX.2 klein, by name. The language model's output layer is not read. */
-export const QWEN3_ENCODERS = { Qwen3Model, Qwen3ForCausalLM: Qwen3Model };
-
-/** The text encoder T5, by name. */
-export const T5_ENCODERS = { T5EncoderModel };
-
-/** The tokenizer classes of T5, by name. */
-export const T5_TOKENIZERS = { T5Tokenizer, T5TokenizerFast: T5Tokenizer };
-
-/** The text encoder of Qwen-Image, by name. */
-export const QWEN_VL_ENCODERS = { Qwen2_5_VLForConditionalGeneration };
-
-/** The tokenizer classes of Qwen's models, by name. */
-export const QWEN_TOKENIZERS = { Qwen2Tokenizer, Qwen2TokenizerFast: Qwen2Tokenizer };
 
 /** The field of a part that a pipeline needs. */
 export function part<Component>(one: Field<Component>): NeededField<Component> {
