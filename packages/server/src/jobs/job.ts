@@ -43,8 +43,8 @@ export interface SubmitOptions {
 }
 
 /**
- * A job as the queue has it. The pictures in its request (`image`, `maskImage`, `depthMap`, `controlImage`) are there for its handler only, and dropped
- * when it ends.
+ * A job as the queue has it. The pictures in its request (`image`, `maskImage`, `depthMap`, `controlImage`) are there for its handler only,
+ * and dropped when it ends.
  */
 export interface Job extends NewJob {
   readonly id: string;
