@@ -65,18 +65,27 @@ describeInBrowser("memory of a page", () => {
   it("that is full is an error that says what to lower, and the page lives on", async () => {
     const page = await openPage();
     await enter(page, site);
-    const { problem, size } = await page.evaluate(async () => {
+    const { refused, problem, size } = await page.evaluate(async () => {
       const { CLIPTextModel, Tensor } = darkroom;
       const encoder = await CLIPTextModel.fromPretrained("/checkpoints/sd1-mini/text_encoder", { device: "wasm" });
       const encode = (texts: number) => encoder.forward(new Tensor("int64", [texts, 77], new BigInt64Array(texts * 77)));
-      // Numbers of tokens take 81 MB, a layer's features for them 1.3 GB.
-      const problem = await encode(2 ** 17).then(
-        () => undefined,
-        ({ name, message, hint }) => ({ name, message, hint }),
-      );
+      const problemOf = (texts: number) =>
+        encode(texts).then(
+          () => undefined,
+          ({ name, message, hint }) => ({ name, message, hint }),
+        );
+      // Values that are needed at the same time take 7.8 GB, so nothing is computed.
+      const refused = await problemOf(2 ** 17);
+      // They take 3.9 GB, and the runtime needs more beside them.
+      const problem = await problemOf(2 ** 16);
       const { lastHiddenState } = await encode(1);
       await encoder.dispose();
-      return { problem, size: lastHiddenState.size };
+      return { refused, problem, size: lastHiddenState.size };
+    });
+    expect(refused).toMatchObject({
+      name: "MemoryError",
+      message: expect.stringMatching(/needs at least .* GB of memory .* there are/),
+      hint: expect.stringContaining("lowMemory: true"),
     });
     expect(problem).toMatchObject({
       name: "DeviceError",
