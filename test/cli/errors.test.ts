@@ -38,8 +38,8 @@ describe("describeError", () => {
     [(name) => `ask for it: ${name("variant", { value: "fp16" })}`, "ask for it: --variant fp16"],
     [(name) => name("vae", { code: "fromSingleFile(path, { vae: ... })" }), "--vae"],
     [
-      (name) => name("textEncoder", { code: "fromPretrained(path, { textEncoder: ... })" }),
-      "in a program, fromPretrained(path, { textEncoder: ... })",
+      (name) => name("featureExtractor", { code: "fromPretrained(path, { featureExtractor: ... })" }),
+      "in a program, fromPretrained(path, { featureExtractor: ... })",
     ],
     ["numInferenceSteps.txt is no folder", "numInferenceSteps.txt is no folder"],
   ])("spells the options that a hint names as the command line does: %s", (hint, words) => {
