@@ -226,7 +226,9 @@ async function openFile(folder: Folder, path: string): Promise<Located[]> {
 async function openShards(folder: Folder, path: string, files: readonly string[]): Promise<Located[]> {
   const name = `${folder.name}/${path}`;
   const shards = await readShards(folder, path);
-  const absent = [...shards.keys()].filter((shard) => !files.includes(shard));
+  const absent: string[] = [];
+  // A web server lists no files: it is asked for each one.
+  for (const shard of shards.keys()) if (!files.includes(shard) && !(await folder.has(shard))) absent.push(shard);
   if (absent.length > 0) {
     const list = absent.length > 3 ? `${absent.slice(0, 3).join(", ")}, ...` : absent.join(", ");
     throw new CheckpointError(`${name}: ${absent.length} of its ${shards.size} files are missing: ${list}`, {

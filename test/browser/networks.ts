@@ -98,6 +98,11 @@ export async function runNetworks({ Tensor, ...lib }: Darkroom, { root, device, 
         const encoded = (await net.encode(draw(2, 3, 32, 48))) as { latents?: unknown; latentDist?: { mode(): unknown } };
         return [encoded.latentDist?.mode() ?? encoded.latents, await net.decode(draw(2, net.config.latentChannels, 4, 6))];
       }
+      case "AutoencoderKLFlux2": {
+        const net = await lib.AutoencoderKLFlux2.fromPretrained(path, options);
+        const { latentDist } = await net.encode(draw(2, 3, 32, 48));
+        return [latentDist.mode(), (await net.decode(draw(2, net.config.latentChannels, 4, 6))).sample];
+      }
       case "AutoencoderKLQwenImage": {
         const net = await lib.AutoencoderKLQwenImage.fromPretrained(path, options);
         const { latentDist } = await net.encode(draw(2, 3, 1, 32, 48));
@@ -127,6 +132,18 @@ export async function runNetworks({ Tensor, ...lib }: Darkroom, { root, device, 
         const { inChannels, pooledProjectionDim, guidanceEmbeds } = net.config;
         const pooledProjections = draw(2, pooledProjectionDim);
         return net.forward(draw(2, 6, inChannels), 0.7, { ...positions, pooledProjections, ...(guidanceEmbeds && { guidance: 3.5 }) });
+      }
+      case "Flux2Transformer2DModel": {
+        const net = await lib.Flux2Transformer2DModel.fromPretrained(path, options);
+        const { inChannels, jointAttentionDim } = net.config;
+        const imgIds = Tensor.from([0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 1, 1, 0], [4, 4]);
+        const positions = { imgIds, txtIds: Tensor.zeros([5, 4]), encoderHiddenStates: draw(2, 5, jointAttentionDim) };
+        return net.forward(draw(2, 4, inChannels), 0.7, positions);
+      }
+      case "ZImageTransformer2DModel": {
+        const net = await lib.ZImageTransformer2DModel.fromPretrained(path, options);
+        const { inChannels, capFeatDim } = net.config;
+        return net.forward(draw(2, inChannels, 8, 12), 0.7, { capFeats: [draw(5, capFeatDim), draw(9, capFeatDim)] });
       }
       case "SD3Transformer2DModel": {
         const net = await lib.SD3Transformer2DModel.fromPretrained(path, options);

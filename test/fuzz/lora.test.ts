@@ -17,16 +17,16 @@ const CHECKPOINT = checkpointFiles("sd1-mini");
 /** A LoRA of the fixtures, taken apart: one of `folder`. */
 function parts(
   name: string,
-  folder = "adapters",
+  folder = "lora/adapters",
 ): { readonly header: Record<string, Json>; readonly data: Uint8Array; readonly bytes: Uint8Array } {
-  const bytes = readFileSync(fileURLToPath(new URL(`../fixtures/lora/${folder}/${name}.safetensors`, import.meta.url)));
+  const bytes = readFileSync(fileURLToPath(new URL(`../fixtures/${folder}/${name}.safetensors`, import.meta.url)));
   const start = 8 + Number(bytes.readBigUInt64LE(0));
   return { header: JSON.parse(bytes.toString("utf8", 8, start)), data: bytes.subarray(start), bytes };
 }
 
 const LORAS = [
   ...["sd1_kohya", "sd1_locon", "sd1_peft", "sd1_metadata"].map((name) => parts(name)),
-  ...["loha", "lokr", "dora", "full", "norms", "ia3", "glora"].map((name) => parts(name, "methods")),
+  ...["loha", "lokr", "dora", "full", "norms", "ia3", "glora"].map((name) => parts(name, "lora-methods/adapters")),
 ];
 
 /**

@@ -22,6 +22,9 @@ const CONFIGS: readonly string[] = [
   "tokenizer_config.json",
   "special_tokens_map.json",
   "added_tokens.json",
+  "spiece.model",
+  "chat_template.jinja",
+  "chat_template.json",
 ];
 const WEIGHTS: readonly string[] = ["diffusion_pytorch_model", "model"].flatMap((base) => [
   `${base}.safetensors`,
