@@ -7,9 +7,10 @@ import { checkpoint } from "../helpers/fixtures.js";
 import { type NetworkRuns, runNetworks } from "./networks.js";
 import { type Darkroom, enter, startSite } from "./site.js";
 
-/** All networks of the tests' checkpoints; motion modules are no network. */
+/** All networks of the tests' checkpoints; motion modules are no network, and some configs have their weights in a GGUF file elsewhere. */
 const NETWORKS = readdirSync(checkpoint(""), { recursive: true, encoding: "utf8" })
   .filter((path) => path.endsWith("/config.json"))
+  .filter((path) => readdirSync(dirname(checkpoint(path))).some((file) => file.endsWith(".safetensors")))
   .sort()
   .map((path) => {
     const { _class_name, architectures } = JSON.parse(readFileSync(checkpoint(path), "utf8"));
