@@ -19,6 +19,5 @@ export function chooseScheduler(
   expectSettings(type, given);
   expectSettings(type, config, "schedulerConfig.");
   const overrides = { ...config, ...given };
-  if (named) return namedScheduler(named, own, overrides);
-  return Object.keys(overrides).length === 0 ? own : own.clone(overrides);
+  return Object.keys(overrides).length === 0 ? chosen : chosen.clone(overrides);
 }

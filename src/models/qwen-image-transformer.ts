@@ -11,11 +11,12 @@ import { sinusoidalEmbedding, timestepEmbedding } from "../layers/embeddings.js"
 import { plainFeedForward } from "../layers/feed-forward.js";
 import { attendWithin, headNorm, sequences } from "../layers/heads.js";
 import { gated, modulate, modulations } from "../layers/modulation.js";
-import { gridPositions, rotaryTables } from "../layers/rotary.js";
+import { rotaryTables } from "../layers/rotary.js";
 import { checkOptions } from "../options/check-options.js";
 import { type Fields, field, isListOf, needed, tensor } from "../options/fields.js";
 import { pageTurn } from "../page-turn.js";
 import type { Folder } from "../platform/folder.js";
+import { gridPositions } from "../tensor/grid-positions.js";
 import { concat as concatTensors, Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
 import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singleFileModel } from "./model.js";

@@ -12,11 +12,12 @@ import { linear, linearRows, plainLayerNorm, rmsNorm } from "../layers/basic.js"
 import { sinusoidalEmbedding } from "../layers/embeddings.js";
 import { attendWithin, headNorm, sequences } from "../layers/heads.js";
 import { gated } from "../layers/modulation.js";
-import { gridPositions, rotaryTables } from "../layers/rotary.js";
+import { rotaryTables } from "../layers/rotary.js";
 import { checkOptions } from "../options/check-options.js";
 import { type Fields, field, isListOf, needed } from "../options/fields.js";
 import { pageTurn } from "../page-turn.js";
 import type { Folder } from "../platform/folder.js";
+import { gridPositions } from "../tensor/grid-positions.js";
 import { concat as concatTensors, Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
 import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singleFileModel } from "./model.js";

@@ -5,7 +5,7 @@ import { concat, Tensor } from "../tensor/tensor.js";
 import { T5Tokenizer } from "../tokenizer/t5.js";
 import { LATENT_DIFFUSION_PARTS } from "./latent-diffusion.js";
 import { GUIDANCE_FIELDS, type GuidanceOptions, type PromptEmbeds } from "./latent-diffusion-request.js";
-import { flowTime, PackedFlowPipeline } from "./packed-flow-pipeline.js";
+import { PackedFlowPipeline } from "./packed-flow-pipeline.js";
 import { CHROMA_PROMPT_FIELDS, type ChromaFeatures, type ChromaPromptOptions, ChromaTextEncoders } from "./prompt/chroma.js";
 import { conditionOn } from "./prompt/conditioning.js";
 import { PROMPT_INPUT_FIELDS, type Prompted } from "./prompt/prompt-options.js";
@@ -13,6 +13,7 @@ import { joinRows } from "./prompt/text-encoders.js";
 import type { Call } from "./shared/call.js";
 import { AUTOENCODERS, SCHEDULERS_OF_CHECKPOINTS } from "./shared/component-classes.js";
 import { type ComponentSource, expectParts, part } from "./shared/components.js";
+import { flowTime } from "./shared/flow-timesteps.js";
 import { T5_ENCODERS, T5_TOKENIZERS } from "./shared/language-model-classes.js";
 import { predictor } from "./shared/predictor.js";
 import {

@@ -8,7 +8,7 @@ import { T5Tokenizer } from "../tokenizer/t5.js";
 import { warn } from "../warnings.js";
 import { LATENT_DIFFUSION_PARTS } from "./latent-diffusion.js";
 import { GUIDANCE_FIELDS, type GuidanceOptions, type PromptEmbeds } from "./latent-diffusion-request.js";
-import { flowTime, PackedFlowPipeline } from "./packed-flow-pipeline.js";
+import { PackedFlowPipeline } from "./packed-flow-pipeline.js";
 import { conditionOn } from "./prompt/conditioning.js";
 import { FLUX_PROMPT_FIELDS, type FluxFeatures, type FluxPromptOptions, FluxTextEncoders } from "./prompt/flux.js";
 import { PROMPT_INPUT_FIELDS, type Prompted, type PromptInput, type TextEmbeds } from "./prompt/prompt-options.js";
@@ -16,6 +16,7 @@ import { joinRows } from "./prompt/text-encoders.js";
 import type { Call } from "./shared/call.js";
 import { AUTOENCODERS, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./shared/component-classes.js";
 import { type ComponentSource, expectParts, part } from "./shared/components.js";
+import { flowTime } from "./shared/flow-timesteps.js";
 import { T5_ENCODERS, T5_TOKENIZERS } from "./shared/language-model-classes.js";
 import { predictor } from "./shared/predictor.js";
 import {

@@ -6,7 +6,7 @@ import { AutoencoderKLFlux2, type LatentStatistics } from "../models/autoencoder
 import { Flux2Transformer2DModel } from "../models/flux2-transformer.js";
 import { Qwen3Model } from "../models/qwen3.js";
 import { type Fields, instanceOf, orNull } from "../options/fields.js";
-import type { Scheduler } from "../schedulers/shared/scheduler.js";
+import { gridPositions } from "../tensor/grid-positions.js";
 import { concat, type Shape, type Tensor } from "../tensor/tensor.js";
 import { Qwen2Tokenizer } from "../tokenizer/qwen2.js";
 import { warn } from "../warnings.js";
@@ -20,7 +20,7 @@ import type { Size } from "./shared/arguments.js";
 import type { Call, Denoised } from "./shared/call.js";
 import { SCHEDULERS_OF_CHECKPOINTS } from "./shared/component-classes.js";
 import { type ComponentSource, expectParts, part } from "./shared/components.js";
-import { evenSigmas } from "./shared/flow-timesteps.js";
+import { flowTime } from "./shared/flow-timesteps.js";
 import { type ImageInput, imageInput } from "./shared/image-inputs.js";
 import { QWEN_TOKENIZERS, QWEN3_ENCODERS } from "./shared/language-model-classes.js";
 import { expectVae } from "./shared/missing-parts.js";
@@ -204,10 +204,6 @@ export class Flux2KleinPipeline extends TransformerPipeline<Flux2KleinRequest, F
     return empiricalMu(tokens, steps);
   }
 
-  protected override sigmas(steps: number, { config }: Scheduler): readonly number[] | undefined {
-    return (config as { readonly useFlowSigmas?: boolean }).useFlowSigmas ? undefined : evenSigmas(steps);
-  }
-
   protected override isGuided(guidanceScale: number): boolean {
     return guidanceScale > 1 && !this.isDistilled;
   }
@@ -248,7 +244,7 @@ export class Flux2KleinPipeline extends TransformerPipeline<Flux2KleinRequest, F
       const input = references ? concat([tokens, references.tokens.repeatInterleave(batch)], 1) : tokens;
       const txtIds = Array.from({ length: encoderHiddenStates.shape[1] ?? 0 }, (_, i) => [0, 0, 0, i]);
       const inputs = { encoderHiddenStates, imgIds, txtIds };
-      const { sample } = await this.transformer.forward(input, Math.fround(timestep / 1000), inputs);
+      const { sample } = await this.transformer.forward(input, flowTime(timestep), inputs);
       return { sample: references ? sample.permute(1, 0, 2).slice(0, own).permute(1, 0, 2) : sample };
     };
     return { predict: predictor({ forward }, call, conditioning), steerable: [conditioning] };
@@ -272,7 +268,7 @@ export class Flux2KleinPipeline extends TransformerPipeline<Flux2KleinRequest, F
 
 /** Positions of a picture's tokens, row by row. */
 function positionsOf(frame: number, rows: number, columns: number): number[][] {
-  return Array.from({ length: rows * columns }, (_, i) => [frame, Math.floor(i / columns), i % columns, 0]);
+  return gridPositions(rows, columns, frame).map((position) => [...position, 0]);
 }
 
 /** Latents [batch, channels, height, width] with the four numbers of each square of 2 x 2 as channels. */

@@ -8,6 +8,7 @@ import { Qwen2Tokenizer } from "../tokenizer/qwen2.js";
 import { warn } from "../warnings.js";
 import { LATENT_DIFFUSION_PARTS } from "./latent-diffusion.js";
 import type { GuidanceOptions } from "./latent-diffusion-request.js";
+import { PackedFlowPipeline } from "./packed-flow-pipeline.js";
 import { conditionOn } from "./prompt/conditioning.js";
 import { PROMPT_INPUT_FIELDS, type Prompted, type PromptInput } from "./prompt/prompt-options.js";
 import {
@@ -23,14 +24,12 @@ import { SCHEDULERS_OF_CHECKPOINTS } from "./shared/component-classes.js";
 import { type ComponentSource, expectParts, part } from "./shared/components.js";
 import { guide } from "./shared/guidance.js";
 import { QWEN_TOKENIZERS, QWEN_VL_ENCODERS } from "./shared/language-model-classes.js";
-import { packLatents, unpackLatents } from "./shared/packing.js";
 import { predictor } from "./shared/predictor.js";
 import {
   type PlannedRun,
   type Predictions,
   TRANSFORMER_FIELDS,
   type TransformerComponents,
-  TransformerPipeline,
   type TransformerRequest,
 } from "./transformer-pipeline.js";
 
@@ -92,7 +91,7 @@ export interface References {
 }
 
 /** What the pipelines of Qwen-Image share. */
-export abstract class QwenImageBase<Request extends QwenImageRequest> extends TransformerPipeline<Request, QwenImageTransformer2DModel> {
+export abstract class QwenImageBase<Request extends QwenImageRequest> extends PackedFlowPipeline<Request, QwenImageTransformer2DModel> {
   /** The class's name in diffusers. */
   static readonly className: string;
   /** @internal Fields of the parts. */
@@ -101,8 +100,6 @@ export abstract class QwenImageBase<Request extends QwenImageRequest> extends Tr
   textEncoder: Qwen2_5_VLForConditionalGeneration;
   /** Splits prompts into tokens. Null at run time if the pipeline was opened without it. */
   tokenizer: Qwen2Tokenizer;
-  protected override readonly roundsSizes: boolean = true;
-  protected override readonly takesPackedNoise: boolean = true;
 
   /** Makes a pipeline of parts that the caller loaded. The caller disposes them. */
   constructor(components: QwenImageComponents, source?: ComponentSource) {
@@ -148,21 +145,9 @@ export abstract class QwenImageBase<Request extends QwenImageRequest> extends Tr
     return { textEncoder, tokenizer, width: this.transformer.config.jointAttentionDim };
   }
 
-  protected get noiseChannels(): number {
-    return Math.floor(this.transformer.config.inChannels / 4);
-  }
-
   protected override get nativeSize(): Size {
     const side = NATIVE_LATENTS * this.vaeScaleFactor;
     return { height: side, width: side };
-  }
-
-  protected override pack(latents: Tensor): Tensor {
-    return packLatents(latents);
-  }
-
-  protected override unpack(latents: Tensor, { height, width }: Size): Tensor {
-    return unpackLatents(latents, [height / this.vaeScaleFactor, width / this.vaeScaleFactor]);
   }
 
   protected override guidanceScaleOf({ trueCfgScale = this.defaults.guidance }: TrueGuidance): number {

@@ -174,8 +174,9 @@ export abstract class TransformerPipeline<
   }
 
   /** Noise levels that the scheduler is asked for, before it shifts them; undefined if it chooses them itself. */
-  protected sigmas(steps: number, _scheduler: Scheduler): readonly number[] | undefined {
-    return evenSigmas(steps);
+  protected sigmas(steps: number, { config }: Scheduler): readonly number[] | undefined {
+    // In flow mode a solver chooses them itself. UniPC would take these in the wrong order.
+    return (config as { readonly useFlowSigmas?: boolean }).useFlowSigmas ? undefined : evenSigmas(steps);
   }
 
   /** Plans the timesteps of a call: all of them, or from a picture on the last ones, a share of `strength`. */

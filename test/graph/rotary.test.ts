@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { layerNormalize, rmsNormalize } from "../../src/graph/ops/norms.js";
 import { rotate } from "../../src/graph/ops/rotary.js";
-import { gridPositions, rotaryTables } from "../../src/layers/rotary.js";
+import { rotaryTables } from "../../src/layers/rotary.js";
+import { gridPositions } from "../../src/tensor/grid-positions.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { evaluate, ramp } from "./onnx-runtime.js";
 

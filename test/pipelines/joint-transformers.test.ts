@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors.js";
 import { FluxTransformer2DModel } from "../../src/models/flux-transformer-2d.js";
 import { ChromaPipeline } from "../../src/pipelines/chroma.js";
+import { DiffusionPipeline } from "../../src/pipelines/diffusion-pipeline.js";
 import { FluxPipeline } from "../../src/pipelines/flux.js";
 import { FluxFillPipeline } from "../../src/pipelines/flux-fill.js";
 import { FluxImg2ImgPipeline } from "../../src/pipelines/flux-img2img.js";
@@ -156,5 +157,14 @@ describe("Stable Diffusion 3", () => {
   it("refuses sizes that are no multiples of a token", async () => {
     await using pipe = await StableDiffusion3Pipeline.fromPretrained(checkpoint("sd35-mini"));
     await expect(pipe.generate({ ...SMALL, prompt: "a fox", width: 30 })).rejects.toThrow("30");
+  });
+});
+
+describe("UniPC in flow mode", () => {
+  it.each(["qwen-image-mini", "z-image-mini", "flux-dev-mini"])("makes pictures of numbers with %s", async (name) => {
+    await using pipe = await DiffusionPipeline.fromPretrained(checkpoint(name), { device: "cpu", scheduler: "unipc" });
+    const { images } = await pipe.generate({ prompt: "a fox", numInferenceSteps: 3, height: 32, width: 32, seed: 0, outputType: "np" });
+    expect(images.data.every(Number.isFinite)).toBe(true);
+    expect(new Set(images.data).size).toBeGreaterThan(100);
   });
 });

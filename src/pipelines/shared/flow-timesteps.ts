@@ -9,6 +9,11 @@ export function evenSigmas(steps: number): number[] {
   return linspace(1, 1 / steps, steps).map(f32);
 }
 
+/** The time of a timestep: 0 for a picture, 1 for noise. */
+export function flowTime(timestep: number): number {
+  return f32(timestep / 1000);
+}
+
 /** The fields of a scheduler's config that say how the shift of noise levels grows with the picture. */
 export interface ShiftConfig {
   readonly baseImageSeqLen?: number;

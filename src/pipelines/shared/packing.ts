@@ -1,3 +1,4 @@
+import { gridPositions } from "../../tensor/grid-positions.js";
 import { Tensor } from "../../tensor/tensor.js";
 
 /** Side of the squares of latents that become one token. */
@@ -24,6 +25,5 @@ export function unpackLatents(tokens: Tensor, [height, width]: readonly [height:
 
 /** The positions [tokens, 3] of a picture's tokens, row by row: the picture's number, row, column. */
 export function tokenPositions(rows: number, columns: number, picture = 0): Tensor {
-  const positions = Array.from({ length: rows * columns }, (_, i) => [picture, Math.floor(i / columns), i % columns]);
-  return Tensor.from(positions.flat(), [rows * columns, 3]);
+  return Tensor.from(gridPositions(rows, columns, picture).flat(), [rows * columns, 3]);
 }
