@@ -400,7 +400,7 @@ describe("darkroom generate --lora, with a mistake", () => {
       "a folder with several",
       ["--lora", join(loraFile("xl_peft"), "..")],
       3,
-      /\d+ files that may be the LoRA.*\n\s+give one of the files, such as .*adapters\/\w+\.safetensors$/m,
+      /\d+ files that may be the LoRA.*\n\s+give one of the files, such as .*adapters\/[\w-]+\.safetensors$/m,
     ],
     ["a pickle", ["--lora", "fox.pt"], 3, /fox\.pt is a pickle, .*\n\s+get the safetensors file of the same LoRA/],
   ])("ends with an error for %s", async (_, args, code, message) => {

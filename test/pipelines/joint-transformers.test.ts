@@ -146,7 +146,8 @@ describe("Stable Diffusion 3", () => {
 
   it("warns of a scheduler that is not set for flow matching", async () => {
     const warnings = collectWarnings();
-    await using pipe = await StableDiffusion3Pipeline.fromPretrained(checkpoint("sd35-mini"), { scheduler: "dpm++-2m" });
+    await using pipe = await StableDiffusion3Pipeline.fromPretrained(checkpoint("sd35-mini"));
+    pipe.scheduler = new DPMSolverMultistepScheduler();
     await pipe.generate({ ...SMALL, prompt: "a fox" });
     expect(warnings[0]).toContain("DPMSolverMultistepScheduler is not set for flow matching");
     pipe.scheduler = new DPMSolverMultistepScheduler({ useFlowSigmas: true, predictionType: "flow_prediction" });

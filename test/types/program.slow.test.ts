@@ -46,11 +46,12 @@ export const generated = await generate(wanted);
 export const pipe = await DiffusionPipeline.fromPretrained("folder");
 export const result = await pipe.generate({ prompt: "a panda" });
 export const run = pipe.steps({ prompt: "a panda" });
-export const { scheduler, queue, unet, vae, tokenizer } = pipe;
+export const { scheduler, queue, vae, tokenizer } = pipe;
+export const network = "unet" in pipe ? pipe.unet : pipe.transformer;
 export const config = pipe.scheduler.config;
-export const { weights, adapters } = pipe.unet;
+export const { weights, adapters } = network;
 export const memory = pipe.vae.memory;
-export const configs = [pipe.unet.config, pipe.vae.config, EulerDiscreteScheduler.fromConfig(config).config] as const;
+export const configs = [network.config, pipe.vae.config, EulerDiscreteScheduler.fromConfig(config).config] as const;
 export const secondEncoder = pipe.className === "StableDiffusionXLPipeline" ? pipe.textEncoder2 : pipe.textEncoder;
 
 export const sd = await StableDiffusionPipeline.fromPretrained("folder", { scheduler: "euler" });
