@@ -44,10 +44,10 @@ export interface Job {
 
 /** The reports of a measured process, each one a line of JSON. */
 export type Report =
-  /** How long a call took. */
-  | { readonly event: "call"; readonly seconds: number }
-  /** The process has reached a point. The parent measures the time since the start. */
-  | { readonly event: "mark"; readonly name: string }
+  /** How long a call took, and the processor time of all threads. */
+  | { readonly event: "call"; readonly seconds: number; readonly processor?: number }
+  /** The process has reached a point, after this much processor time. The parent measures the time since the start. */
+  | { readonly event: "mark"; readonly name: string; readonly processor?: number }
   | { readonly event: "versions"; readonly versions: Readonly<Record<string, string>> }
   | { readonly event: "failed"; readonly reason: string };
 

@@ -11,6 +11,7 @@ import { count, familyName, nameList, scale } from "./options.js";
 import { ROOT } from "./paths.js";
 import { compileOurs, endOnSignals, preparePython } from "./prepare.js";
 import { profile } from "./profile.js";
+import { quick } from "./quick/main.js";
 import { saveRun } from "./results.js";
 import { describeRun } from "./tables.js";
 
@@ -26,11 +27,14 @@ interface Options {
   readonly scale: Scale;
   readonly results: string;
   readonly profile?: boolean;
+  readonly quick?: boolean;
+  readonly save?: boolean;
 }
 
 /** The defaults for the numbers of rounds, repetitions and steps. */
 const DEFAULTS: Readonly<Record<Scale, { rounds: number; repeats: number; steps: number }>> = {
   real: { rounds: 3, repeats: 2, steps: 20 },
+  half: { rounds: 1, repeats: 2, steps: 20 },
   tiny: { rounds: 1, repeats: 1, steps: 2 },
 };
 
@@ -51,6 +55,8 @@ const program = new Command("npm run bench --")
   .option("--scale <scale>", "real, or tiny to try the benchmark itself", scale, "real")
   .option("--results <folder>", "where the run is saved", join(ROOT, "bench/results"))
   .option("--profile", "instead of comparing: the ten costliest operators of each network, in Darkroom's first mode")
+  .option("--quick", "instead of comparing: two minutes on networks of half the width, beside the baseline of this kind of processor")
+  .option("--save", "with --quick: the run becomes the baseline, in bench/baselines")
   .addHelpText(
     "after",
     `
@@ -60,6 +66,12 @@ Environment:
   )
   .parse();
 const options = program.opts<Options>();
+if (options.save && !options.quick) program.error("error: --save keeps a quick run; it needs --quick");
+if (options.quick) {
+  endOnSignals();
+  await quick({ saves: options.save ?? false });
+  process.exit();
+}
 
 const { family: checkpoint } = options;
 const { rounds, repeats, steps } = { ...DEFAULTS[options.scale], ...options };

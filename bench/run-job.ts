@@ -10,8 +10,12 @@ import { type PeakMemory, watchMemory } from "./process-memory.js";
 export interface Outcome {
   /** Seconds of each measured call. */
   readonly calls: readonly number[];
+  /** Processor time of each measured call; empty if the contender does not report it. */
+  readonly processorCalls: readonly number[];
   /** Seconds from the start of the process to each point that it reported. */
   readonly marks: Readonly<Record<string, number>>;
+  /** Processor time at these points, of contenders that report it. */
+  readonly processorMarks: Readonly<Record<string, number>>;
   /** Seconds from its start to its end. */
   readonly lifetime: number;
   /** Undefined if the system does not say. */
@@ -28,7 +32,9 @@ const LIMIT = 3600;
 export async function runJob(contender: Contender, job: Omit<Job, "options">): Promise<Outcome> {
   const [command, ...args] = contender.command;
   const calls: number[] = [];
+  const processorCalls: number[] = [];
   const marks: Record<string, number> = {};
+  const processorMarks: Record<string, number> = {};
   let versions = {};
   let failure: string | undefined;
   let stderr = "";
@@ -51,9 +57,14 @@ export async function runJob(contender: Contender, job: Omit<Job, "options">): P
   });
   createInterface(child.stdout).on("line", (line) => {
     const report = parse(line);
-    if (report?.event === "call") calls.push(report.seconds);
-    else if (report?.event === "mark") marks[report.name] = seconds();
-    else if (report?.event === "versions") versions = report.versions;
+    if (report?.event === "call") {
+      calls.push(report.seconds);
+      if (report.processor !== undefined) processorCalls.push(report.processor);
+    } else if (report?.event === "mark") {
+      marks[report.name] = seconds();
+      if (report.processor !== undefined) processorMarks[report.name] = report.processor;
+    }
+    if (report?.event === "versions") versions = report.versions;
     else if (report?.event === "failed") failure = report.reason;
   });
   const end = await new Promise<string | undefined>((resolve) => {
@@ -61,7 +72,7 @@ export async function runJob(contender: Contender, job: Omit<Job, "options">): P
     child.on("close", (code, signal) => resolve(code === 0 ? undefined : `ended with ${signal ?? code}: ${lastLine(stderr)}`));
   });
   process.off("exit", stop);
-  return { calls, marks, lifetime: seconds(), memory: memory(), versions, failure: failure ?? end };
+  return { calls, processorCalls, marks, processorMarks, lifetime: seconds(), memory: memory(), versions, failure: failure ?? end };
 }
 
 /** The report in the line; undefined if a library wrote the line. */

@@ -97,6 +97,7 @@ const MEASURES: Readonly<Record<Exclude<Task, "prepare">, (job: Job) => Promise<
     const asked = { prompt: PROMPT, ...sides, numInferenceSteps: steps, numImagesPerPrompt: batch, seed: 0, ...unguided(pipe), ...request };
     const { images } = await pipe.generate(asked as { readonly prompt: string });
     await images[0]?.save(out);
+    mark("saved");
   },
 };
 
@@ -137,9 +138,9 @@ function withVae(job: Job, work: (vae: AutoencoderKL) => Promise<void>): Promise
 async function time(repeats: number, work: () => Promise<unknown>): Promise<void> {
   await work();
   for (let i = 0; i < repeats; i++) {
-    const begun = performance.now();
+    const [begun, used] = [performance.now(), processorSeconds()];
     await work();
-    report({ event: "call", seconds: (performance.now() - begun) / 1000 });
+    report({ event: "call", seconds: (performance.now() - begun) / 1000, processor: processorSeconds() - used });
   }
 }
 
@@ -148,7 +149,13 @@ function noise(shape: readonly number[]): Tensor {
 }
 
 function mark(name: string): void {
-  report({ event: "mark", name });
+  report({ event: "mark", name, processor: processorSeconds() });
+}
+
+/** Seconds of processor time so far, of all threads. */
+function processorSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
 }
 
 function report(line: Report): void {
