@@ -4,6 +4,7 @@ import type { PredictionType } from "../families/prediction-types.js";
 import type { PresetName } from "../families/presets.js";
 import { checkCombinations } from "../generate/combinations.js";
 import type { ControlMode, ControlPreprocessor } from "../generate/control-options.js";
+import type { FamilyRequest } from "../generate/family-request.js";
 import type { EmbeddingRequest, LoraRequest } from "../generate/open-request.js";
 import type { GenerateRequest } from "../generate/request.js";
 import { seedsOf } from "../generate/seeds.js";
@@ -50,6 +51,22 @@ export interface GenerateOptions extends LibraryOptions, ImagePromptOptions {
   readonly spacing?: TimestepSpacing;
   readonly schedule?: ScheduleName;
   readonly clipSkip?: number;
+  readonly prompt2?: string;
+  readonly prompt3?: string;
+  readonly negative2?: string;
+  readonly negative3?: string;
+  readonly maxTokens?: number;
+  readonly trueCfg?: number;
+  readonly cfgTruncation?: number;
+  readonly cfgNormalization?: number;
+  readonly skipLayers?: readonly number[];
+  readonly skipLayerScale?: number;
+  readonly skipLayerStart?: number;
+  readonly skipLayerStop?: number;
+  readonly mu?: number;
+  readonly maxArea?: number;
+  readonly resize?: boolean;
+  readonly textLayers?: readonly number[];
   readonly image?: readonly string[];
   readonly strength?: number;
   readonly imageGuidance?: number;
@@ -143,6 +160,7 @@ export function toRequest(prompt: string | undefined, options: GenerateOptions):
     pagScale: options.pag,
     preset: options.preset,
     clipSkip: options.clipSkip,
+    ...familyOptions(options),
     seed: options.seed,
     numImagesPerPrompt: options.count,
     width: options.size?.width,
@@ -160,6 +178,28 @@ export function toRequest(prompt: string | undefined, options: GenerateOptions):
   };
   checkCombinations(request, { isPlanned: true });
   return { ...request, seed: seedsOf(request)[0] };
+}
+
+/** The options that only some families have. */
+function familyOptions(options: GenerateOptions): FamilyRequest {
+  return {
+    prompt2: options.prompt2,
+    prompt3: options.prompt3,
+    negativePrompt2: options.negative2,
+    negativePrompt3: options.negative3,
+    maxSequenceLength: options.maxTokens,
+    trueCfgScale: options.trueCfg,
+    cfgTruncation: options.cfgTruncation,
+    cfgNormalization: options.cfgNormalization,
+    skipGuidanceLayers: options.skipLayers,
+    skipLayerGuidanceScale: options.skipLayerScale,
+    skipLayerGuidanceStart: options.skipLayerStart,
+    skipLayerGuidanceStop: options.skipLayerStop,
+    mu: options.mu,
+    maxArea: options.maxArea,
+    autoResize: options.resize === false ? false : undefined,
+    textEncoderOutLayers: options.textLayers,
+  };
 }
 
 /** The second pass. @throws ArgumentError for its options without it */

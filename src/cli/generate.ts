@@ -25,6 +25,7 @@ export function addGenerate(program: Command, signal: AbortSignal): void {
     .description(`make a picture from a prompt\n\n--help SUBJECT shows a part of this:\n${subjectNames()}`)
     .argument("[prompt]", "what the picture shows; not for checkpoints of pixels, such as DDPM");
   addPictureOptions(generate.optionsGroup(HELP_SUBJECTS.picture));
+  addFamilyOptions(generate.optionsGroup(HELP_SUBJECTS.families));
   addStartOptions(generate.optionsGroup(HELP_SUBJECTS.start));
   addPartOptions(generate.optionsGroup(HELP_SUBJECTS.networks));
   addControlOptions(generate.optionsGroup(HELP_SUBJECTS.control));
@@ -89,6 +90,42 @@ function addPictureOptions(generate: Command): void {
     .addOption(new Option("--spacing <name>", "how timesteps are chosen (default: the scheduler's)").choices(TIMESTEP_SPACINGS))
     .addOption(new Option("--schedule <name>", "noise levels of the steps").choices(SCHEDULE_NAMES))
     .option("--clip-skip <n>", "last layers of the text encoder to skip", wholeNumber("clipSkip", FIELDS.clipSkip));
+}
+
+function addFamilyOptions(generate: Command): void {
+  generate
+    .option("--prompt2 <text>", "XL, FLUX.1, 3: for the second text encoder")
+    .option("--prompt3 <text>", "3: for T5 alone")
+    .option("--negative2 <text>", "as --prompt2: what it should not show")
+    .option("--negative3 <text>", "as --prompt3: what it should not show")
+    .option("--max-tokens <n>", "tokens of a prompt (default: 512; 3: 256)", wholeNumber("maxSequenceLength", FIELDS.maxSequenceLength))
+    .option("--true-cfg <x>", "FLUX.1: guidance by --negative (default: 1, off)", number("trueCfgScale", FIELDS.trueCfgScale))
+    .option("--cfg-truncation <x>", "Z-Image: no guidance after this share of the time", number("cfgTruncation", FIELDS.cfgTruncation))
+    .option("--cfg-normalization <x>", "Z-Image: longest guided prediction, such as 1", number("cfgNormalization", FIELDS.cfgNormalization))
+    .option(
+      "--skip-layers <list>",
+      "3.5: guidance without these blocks, such as 7,8,9",
+      numbers("skipGuidanceLayers", FIELDS.skipGuidanceLayers),
+    )
+    .option("--skip-layer-scale <x>", "its strength (default: 2.8)", number("skipLayerGuidanceScale", FIELDS.skipLayerGuidanceScale))
+    .option(
+      "--skip-layer-start <x>",
+      "share of the steps before it (default: 0.01)",
+      number("skipLayerGuidanceStart", FIELDS.skipLayerGuidanceStart),
+    )
+    .option(
+      "--skip-layer-stop <x>",
+      "share of the steps at its end (default: 0.2)",
+      number("skipLayerGuidanceStop", FIELDS.skipLayerGuidanceStop),
+    )
+    .option("--mu <x>", "3: shift of noise levels that depend on the size", number("mu", FIELDS.mu))
+    .option("--max-area <n>", "Kontext: pixels of the result (default: 1048576)", wholeNumber("maxArea", FIELDS.maxArea))
+    .option("--no-resize", "Kontext: see the picture in its own size")
+    .option(
+      "--text-layers <list>",
+      "klein: layers of its text encoder (default: 9,18,27)",
+      numbers("textEncoderOutLayers", FIELDS.textEncoderOutLayers),
+    );
 }
 
 /** Reads `2` or `1024x1536`. */

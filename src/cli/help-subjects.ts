@@ -5,6 +5,7 @@ import { mistypedName } from "../nearest.js";
 /** The subjects of `darkroom generate --help SUBJECT`, and the headings of their options. */
 export const HELP_SUBJECTS = {
   picture: "Picture:",
+  families: "Of some families (3: Stable Diffusion 3 and 3.5):",
   start: "From a picture:",
   networks: "Other networks:",
   control: "Control (repeated for several networks, in order; one value may stand for all):",

@@ -123,6 +123,22 @@ const OPTIONS: Readonly<Record<string, string>> = {
   vae: "--vae",
   variant: "--variant",
   width: "--size: width",
+  prompt2: "--prompt2",
+  prompt3: "--prompt3",
+  negativePrompt2: "--negative2",
+  negativePrompt3: "--negative3",
+  maxSequenceLength: "--max-tokens",
+  trueCfgScale: "--true-cfg",
+  cfgTruncation: "--cfg-truncation",
+  cfgNormalization: "--cfg-normalization",
+  skipGuidanceLayers: "--skip-layers",
+  skipLayerGuidanceScale: "--skip-layer-scale",
+  skipLayerGuidanceStart: "--skip-layer-start",
+  skipLayerGuidanceStop: "--skip-layer-stop",
+  mu: "--mu",
+  maxArea: "--max-area",
+  autoResize: "--no-resize",
+  textEncoderOutLayers: "--text-layers",
 };
 
 /** The command-line option for an option of the API, such as `--guidance` for `guidanceScale`. */

@@ -54,8 +54,13 @@ export interface Family {
   readonly workflows: Readonly<Partial<Record<WorkflowName, Workflow>>>;
   /** The parts listed in `model_index.json` besides the scheduler, by folder name; null for a part that the family does not have. */
   readonly parts: Readonly<Record<string, Part | null>>;
-  /** Options and parts that no other family's pipelines take, by their names in the API, and the workflows that take them. */
+  /** Options and parts that only the pipelines of a few families take, by their names in the API, and the workflows that take them. */
   readonly ownOptions?: Readonly<Record<string, readonly WorkflowName[]>>;
+  /**
+   * What `guidanceScale` of `generate` is, where it is not that of guidance by a negative prompt: an input of the transformer, or
+   * `trueCfgScale`. It is one number for all steps.
+   */
+  readonly guidance?: "input" | "trueCfgScale";
   /** Options of the pipelines of most families with a prompt that its own pipelines do not have, by their names in the API. */
   readonly lacks?: readonly string[];
   /** Set if there are IP-Adapters for it, and its pipelines take their pictures. */

@@ -29,9 +29,14 @@ const FLUX_PARTS = {
 /** Options of most pipelines with a prompt that these have not. */
 const LACKS = ["guidanceRescale", "eta", "freeU", "pagScale", "clipSkip", "promptSyntax", "cache"] as const;
 
+const ALL = ["noise", "image", "mask"] as const;
+/** Options of its two text encoders. */
+const TEXTS = { prompt2: ALL, negativePrompt2: ALL, maxSequenceLength: ALL } as const;
+
 /** What the families of FLUX.1 share. */
 const COMMON = {
   takesPrompt: true,
+  guidance: "input",
   parts: FLUX_PARTS,
   latents: FLUX_LATENTS,
   patch: 2,
@@ -50,7 +55,7 @@ export const FLUX = {
     image: { className: "FluxImg2ImgPipeline", defaults: { steps: 28, guidance: 7, strength: 0.6 } },
     mask: { className: "FluxInpaintPipeline", defaults: { steps: 28, guidance: 7, strength: 0.6 } },
   },
-  ownOptions: { trueCfgScale: ["noise", "image", "mask"] },
+  ownOptions: { ...TEXTS, trueCfgScale: ALL },
   published: [
     {
       repository: "black-forest-labs/FLUX.1-dev",
@@ -74,6 +79,7 @@ export const FLUX_FILL = {
   name: "FLUX.1 Fill",
   shortName: "FLUX.1 Fill",
   workflows: { mask: { className: "FluxFillPipeline", defaults: { steps: 50, guidance: 30, strength: 1 } } },
+  ownOptions: { prompt2: ["mask"], maxSequenceLength: ["mask"] },
   published: [{ repository: "black-forest-labs/FLUX.1-Fill-dev", scheduler: DYNAMIC, config: { guidance_embeds: true, in_channels: 384 } }],
 } as const satisfies TransformerFamily;
 
@@ -86,7 +92,14 @@ export const FLUX_KONTEXT = {
   workflows: {
     image: { className: "FluxKontextPipeline", defaults: { steps: 28, guidance: 3.5 }, takesAllSteps: true },
   },
-  ownOptions: { maxArea: ["image"] },
+  ownOptions: {
+    prompt2: ["image"],
+    negativePrompt2: ["image"],
+    maxSequenceLength: ["image"],
+    trueCfgScale: ["image"],
+    maxArea: ["image"],
+    autoResize: ["image"],
+  },
   published: [
     // As its model card advises.
     {
@@ -117,7 +130,11 @@ export const CHROMA = {
   latents: FLUX_LATENTS,
   patch: 2,
   sampleSize: 1024,
-  ownOptions: { promptAttentionMask: ["noise", "image"], negativePromptAttentionMask: ["noise", "image"] },
+  ownOptions: {
+    maxSequenceLength: ["noise", "image"],
+    promptAttentionMask: ["noise", "image"],
+    negativePromptAttentionMask: ["noise", "image"],
+  },
   lacks: LACKS,
   published: [
     {

@@ -26,4 +26,5 @@ export const INSTRUCT_PIX2PIX_XL = {
   imagePromptParts: XL_IMAGE_PROMPT_PARTS,
   workflows: { image: XL_EDIT },
   parts: { ...COMMON_PARTS, ...CLIP_PARTS, ...SECOND_CLIP_PARTS },
+  ownOptions: { prompt2: ["image"], negativePrompt2: ["image"] },
 } as const satisfies Family;

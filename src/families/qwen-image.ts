@@ -17,6 +17,7 @@ const SCHEDULER = {
 
 const COMMON = {
   takesPrompt: true,
+  guidance: "trueCfgScale",
   parts: {
     transformer: { library: "diffusers", className: "QwenImageTransformer2DModel" },
     vae: { library: "diffusers", className: "AutoencoderKLQwenImage" },
@@ -39,6 +40,7 @@ export const QWEN_IMAGE = {
     noise: { className: "QwenImagePipeline", defaults: DEFAULTS },
     image: { className: "QwenImageImg2ImgPipeline", defaults: { ...DEFAULTS, strength: 0.6 } },
   },
+  ownOptions: { maxSequenceLength: ["noise", "image"], trueCfgScale: ["noise", "image"] },
   published: [
     { repository: "Qwen/Qwen-Image-2512", scheduler: SCHEDULER },
     { repository: "Qwen/Qwen-Image", scheduler: SCHEDULER },
@@ -53,6 +55,7 @@ export const QWEN_IMAGE_EDIT = {
   shortName: "Qwen-Image-Edit",
   takesReferences: true,
   workflows: { image: { className: "QwenImageEditPlusPipeline", defaults: { ...DEFAULTS, strength: 1 }, takesAllSteps: true } },
+  ownOptions: { maxSequenceLength: ["image"], trueCfgScale: ["image"] },
   parts: { ...COMMON.parts, processor: { library: "transformers", className: "Qwen2VLProcessor" } },
   published: [
     { repository: "Qwen/Qwen-Image-Edit-2511", scheduler: SCHEDULER, config: { zero_cond_t: true }, defaults: { steps: 40 } },

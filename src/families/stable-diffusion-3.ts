@@ -28,6 +28,9 @@ export const STABLE_DIFFUSION_3 = {
   patch: 2,
   sampleSize: 1024,
   ownOptions: {
+    prompt2: ALL,
+    negativePrompt2: ALL,
+    maxSequenceLength: ALL,
     prompt3: ALL,
     negativePrompt3: ALL,
     textEncoder3: ALL,

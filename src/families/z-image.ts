@@ -33,6 +33,6 @@ export const Z_IMAGE = {
     },
     { repository: "Tongyi-MAI/Z-Image", scheduler: { ...FLOW, shift: 6 }, defaults: { steps: 50, guidance: 4 } },
   ],
-  ownOptions: { cfgTruncation: ["noise", "image"], cfgNormalization: ["noise", "image"] },
+  ownOptions: { maxSequenceLength: ["noise", "image"], cfgTruncation: ["noise", "image"], cfgNormalization: ["noise", "image"] },
   lacks: ["guidanceRescale", "eta", "freeU", "pagScale", "clipSkip", "promptSyntax", "cache"],
 } as const satisfies TransformerFamily;

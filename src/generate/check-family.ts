@@ -1,9 +1,16 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { ArgumentError } from "../errors.js";
-import { CONTROL_FAMILY_NAMES, IMAGE_PROMPT_FAMILY_NAMES, REFERENCE_FAMILY_NAMES, REFINED_FAMILY_NAMES } from "../families/lookups.js";
+import {
+  CONTROL_FAMILY_NAMES,
+  FAMILIES,
+  IMAGE_PROMPT_FAMILY_NAMES,
+  REFERENCE_FAMILY_NAMES,
+  REFINED_FAMILY_NAMES,
+} from "../families/lookups.js";
 import { withArticle } from "../given.js";
 import { applyPreset } from "./apply-preset.js";
 import { denoisingEndOf, type KnownFamily, workflowFor } from "./families.js";
+import { FAMILY_OPTIONS } from "./family-request.js";
 import { checkImagePromptScales } from "./image-prompts.js";
 import type { ModelSource } from "./model-source.js";
 import { nameOf } from "./name-of.js";
@@ -51,6 +58,7 @@ export function checkRun(request: GenerateRequest & { readonly model: ModelSourc
   }
   if (!family.takesPrompt) return;
   expectTaken(request, family, model);
+  expectFamilyOptions(request, family, model);
   if (Array.isArray(request.image) && request.image.length > 1 && !family.takesReferences) {
     throw new ArgumentError(
       (name) => `${(request.image as readonly unknown[]).length} pictures were given as ${name("image")}; ${model} starts from one`,
@@ -124,6 +132,40 @@ function expectTaken(request: RunRequest, { lacks = [] }: KnownFamily, model: st
     argument,
     hint: (name) => (argument === "preset" ? `it sets ${name(found)}, too` : `leave ${name(found)} out`),
   });
+}
+
+/** @throws ArgumentError for an option that pipelines of other families have, and this one not; for several ways to say the guidance */
+function expectFamilyOptions(request: GenerateRequest, family: KnownFamily, model: string): void {
+  const { guidance, ownOptions } = family;
+  const { className } = workflowFor(request, family, undefined);
+  const start = startNameOf(request);
+  const isTaken = (option: string, { ownOptions: own = {} }: KnownFamily) => Object.hasOwn(own, option);
+  for (const option of FAMILY_OPTIONS) {
+    if (request[option] === undefined || ownOptions?.[option]?.includes(start)) continue;
+    const takes = FAMILIES.filter((each) => isTaken(option, each)).map(({ name }) => name);
+    throw new ArgumentError(
+      (name) =>
+        isTaken(option, family)
+          ? `${name(option)} has no effect with ${name(start === "mask" ? "maskImage" : "image")}: ${className} does not take it`
+          : `${name(option)} has no effect on ${model} which does not take it`,
+      {
+        argument: option,
+        hint: (name) => (isTaken(option, family) ? `leave ${name(option)} out` : `it is for ${[...new Set(takes)].join(", ")}`),
+      },
+    );
+  }
+  if (guidance === undefined) return;
+  if (typeof request.guidanceScale === "object") {
+    throw new ArgumentError((name) => `${name("guidanceScale")} is a list; ${model} takes one number for all steps`, {
+      argument: "guidanceScale",
+    });
+  }
+  if (guidance === "trueCfgScale" && request.trueCfgScale !== undefined && request.guidanceScale !== undefined) {
+    throw new ArgumentError((name) => `${name("trueCfgScale")} and ${name("guidanceScale")} are the same for ${model.slice(0, -1)}`, {
+      argument: "trueCfgScale",
+      hint: "leave one of them out",
+    });
+  }
 }
 
 /** What has a meaning in prompts of AUTOMATIC1111's web UI. */

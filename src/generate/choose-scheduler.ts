@@ -3,6 +3,9 @@ import { expectSettings, namedScheduler, type ResolvedScheduler } from "../sched
 import type { Scheduler, SchedulerClass } from "../schedulers/shared/scheduler.js";
 import type { SchedulerSettings } from "./run-request.js";
 
+/** Ways to space noise levels. A scheduler has at most one. */
+const SPACINGS = ["useKarrasSigmas", "useExponentialSigmas", "useBetaSigmas"] as const;
+
 /**
  * The scheduler that was named, or the checkpoint's own, with these settings and those of `config`.
  * @throws ArgumentError for one that its class does not have or take
@@ -18,6 +21,13 @@ export function chooseScheduler(
   const type = chosen.constructor as unknown as SchedulerClass;
   expectSettings(type, given);
   expectSettings(type, config, "schedulerConfig.");
-  const overrides = { ...config, ...given };
+  const overrides = { ...otherSpacings(chosen, config), ...config, ...given };
   return Object.keys(overrides).length === 0 ? chosen : chosen.clone(overrides);
+}
+
+/** The checkpoint's own spacing of noise levels is off if the settings name another. */
+function otherSpacings({ config: own }: Scheduler, config: SchedulerSettings): SchedulerSettings {
+  if (!SPACINGS.some((name) => config[name] === true)) return {};
+  const isOn = (name: (typeof SPACINGS)[number]) => (own as SchedulerSettings)[name] === true && config[name] === undefined;
+  return Object.fromEntries(SPACINGS.filter(isOn).map((name) => [name, false]));
 }

@@ -36,6 +36,15 @@ const NEEDS: readonly (readonly [option: OptionName, needed: OptionName, why: st
         (name: Spelling) => `add ${name("ipAdapters")}`,
       ] as const,
   ),
+  ...(["skipLayerGuidanceScale", "skipLayerGuidanceStart", "skipLayerGuidanceStop"] as const).map(
+    (option) =>
+      [
+        option,
+        "skipGuidanceLayers",
+        "it is about the guidance by these blocks",
+        adding("skipGuidanceLayers", { value: "7,8,9", code: "skipGuidanceLayers: [7, 8, 9]" }),
+      ] as const,
+  ),
   ["denoisingEnd", "refiner", "it says when the refiner takes over", (name) => `add ${name("refiner")} and a refiner`],
 ];
 

@@ -11,6 +11,7 @@ export type { AdapterLibrary, AdapterShelf } from "./adapter-library.js";
 export { type CheckpointDefaults, checkpointDefaults } from "./checkpoint-defaults.js";
 export type { CannyPreprocessor, ControlMode, ControlPreprocessor } from "./control-options.js";
 export type { ControlRequest } from "./control-request.js";
+export type { FamilyRequest } from "./family-request.js";
 export { type GenerateOptions, generate } from "./generate.js";
 export { type HiresPass, largerSide, stepsForStrength } from "./hires.js";
 export { HIRES_UPSCALERS, type HiresOptions, type HiresRequest, type HiresUpscaler } from "./hires-request.js";

@@ -12,6 +12,7 @@ import { parseSeed } from "../tensor/random.js";
 import { CONTROL_FIELDS, type ControlRequest } from "./control-request.js";
 import { GUIDANCE_TEXT, MASK_GUIDANCE_TEXT, MASK_STRENGTH_TEXT, REFINER_TEXT, STEPS_TEXT, STRENGTH_TEXT } from "./default-texts.js";
 import { EDIT_REQUEST_FIELDS, type EditRequest } from "./edit-request.js";
+import { FAMILY_REQUEST_FIELDS, type FamilyRequest } from "./family-request.js";
 import { HIRES_REQUEST_FIELDS, type HiresRequest, LARGEST_SIDE } from "./hires-request.js";
 import { IMAGE_PROMPT_FIELDS, type ImagePromptRequest } from "./image-prompt-request.js";
 import { type PictureInput, picture } from "./picture-input.js";
@@ -20,7 +21,7 @@ import { type PictureInput, picture } from "./picture-input.js";
 export type SchedulerSettings = Readonly<Record<string, string | number | boolean>>;
 
 /** One run of an open workflow: what the pictures show and how they are made. */
-export interface RunRequest extends ControlRequest, EditRequest, HiresRequest, ImagePromptRequest {
+export interface RunRequest extends ControlRequest, EditRequest, FamilyRequest, HiresRequest, ImagePromptRequest {
   /**
    * What the picture shows. Checkpoints of pixels (DDPM and others) take none, all others need one. <lora:name:0.8> loads a LoRA by its
    * name.
@@ -234,6 +235,7 @@ export const RUN_FIELDS: Fields<RunRequest> = {
   ),
   paddingMaskCrop: described("Works on the masked part only, and on this many pixels around it. The whole picture by default.", whole(0)),
   ...EDIT_REQUEST_FIELDS,
+  ...FAMILY_REQUEST_FIELDS,
   ...HIRES_REQUEST_FIELDS,
   ...CONTROL_FIELDS,
   ...IMAGE_PROMPT_FIELDS,

@@ -10,6 +10,7 @@ import { SCHEDULES, type ScheduleName } from "../schedulers/shared/named-schedul
 import type { TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
 import { VERSION } from "../version.js";
 import type { ControlPreprocessor } from "./control-options.js";
+import { FAMILY_OPTIONS, type FamilyRequest } from "./family-request.js";
 import { type HiresPass, upscalerName } from "./hires.js";
 import type { ImagePromptScales } from "./image-prompt-request.js";
 import type { LoadedEmbedding, LoadedLoraFile } from "./load-adapters.js";
@@ -17,7 +18,7 @@ import type { SchedulerSettings } from "./run-request.js";
 import { samplerSettings } from "./sampler-settings.js";
 
 /** The settings of a run: its request with all defaults filled in, and what is loaded. */
-export interface RunSettings {
+export interface RunSettings extends FamilyRequest {
   /** The checkpoint's name. */
   readonly model: string;
   /** The prompt without its tags; undefined for a checkpoint without prompts. */
@@ -182,6 +183,7 @@ export function settingsText(run: RunSettings, { width, height, seed, count = 1 
     ...(guidanceInterval && { "Guidance interval": intervalText(guidanceInterval) }),
     ...(freeU && { FreeU: `s1 ${freeU.s1} s2 ${freeU.s2} b1 ${freeU.b1} b2 ${freeU.b2}` }),
     ...pagSettings(run),
+    ...familySettings(run),
     ...(eta && { Eta: String(eta) }),
     ...(run.classLabels && { Class: run.classLabels.join(" ") }),
     Seed: String(seed),
@@ -225,6 +227,22 @@ function pagSettings({ pagScale, pagAdaptiveScale, pagAppliedLayers }: RunSettin
     ...(pagAdaptiveScale && { "PAG adaptive scale": String(pagAdaptiveScale) }),
     ...(pagAppliedLayers !== undefined && { "PAG layers": [pagAppliedLayers].flat().join(" ") }),
   };
+}
+
+/** The options that only some families have, by their names in the API. Commas would end a setting. */
+function familySettings(run: FamilyRequest): Record<string, string> {
+  return Object.fromEntries(
+    FAMILY_OPTIONS.flatMap((name) => {
+      const value = run[name];
+      return value === undefined ? [] : [[wordsOf(name), Array.isArray(value) ? value.join(" ") : String(value)]];
+    }),
+  );
+}
+
+/** `trueCfgScale` as `True cfg scale`. */
+function wordsOf(name: string): string {
+  const words = name.replace(/([A-Z]|\d+)/g, " $1").toLowerCase();
+  return `${words[0]?.toUpperCase()}${words.slice(1)}`;
 }
 
 /** Without what "Schedule type" says. */

@@ -11,6 +11,7 @@ import { applyPreset, warnOfPreset } from "./apply-preset.js";
 import { chooseScheduler } from "./choose-scheduler.js";
 import { type Control, readControls } from "./controls.js";
 import { denoisingEndOf, type KnownFamily, workflowFor } from "./families.js";
+import { familyOptionsOf } from "./family-request.js";
 import { givenPicture, hiresPass, hiresRunner } from "./hires.js";
 import type { ImagePromptScales } from "./image-prompt-request.js";
 import { type ImagePrompt, imagePromptScales, inWordsOfParts, readImagePrompts } from "./image-prompts.js";
@@ -202,6 +203,7 @@ function prepare(
   const note = scheduler.noteOnSteps(steps);
   if (note !== undefined) warn(note);
   const denoisingEnd = opening.refiner === undefined ? undefined : denoisingEndOf(request, family);
+  const trueScale = family.guidance === "trueCfgScale" ? request.trueCfgScale : undefined;
   const common = {
     prompt,
     negativePrompt: request.negativePrompt,
@@ -209,7 +211,8 @@ function prepare(
     classLabels: request.classLabels === undefined ? undefined : listOf(request.classLabels),
     numInferenceSteps: levels?.of && sigmas ? sigmas.length - 1 : steps,
     timesteps: request.timesteps,
-    guidanceScale: family.takesPrompt ? (request.guidanceScale ?? defaults.guidance) : undefined,
+    ...familyOptionsOf(request),
+    guidanceScale: family.takesPrompt ? (request.guidanceScale ?? trueScale ?? defaults.guidance) : undefined,
     guidanceRescale: request.guidanceRescale,
     guidanceInterval: request.guidanceInterval,
     freeU: request.freeU,

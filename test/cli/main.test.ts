@@ -37,10 +37,11 @@ describe("darkroom", () => {
     const groups = stdout.match(/^\w.*:$/gm);
     const control = "Control (repeated for several networks, in order; one value may stand for all):";
     const hub = "Hugging Face hub (token in HF_TOKEN):";
-    expect(groups).toEqual(["Arguments:", "Picture:", "From a picture:", "Other networks:", control, hub, "Output:", "Running:"]);
+    const families = "Of some families (3: Stable Diffusion 3 and 3.5):";
+    expect(groups).toEqual(["Arguments:", "Picture:", families, "From a picture:", "Other networks:", control, hub, "Output:", "Running:"]);
   });
 
-  it.each(["picture", "start", "networks", "control", "hub", "output", "running"])(
+  it.each(["picture", "families", "start", "networks", "control", "hub", "output", "running"])(
     "has a help for generate on one subject that fits 60 lines by 80 columns: %s",
     async (subject) => {
       const { code, stdout, stderr } = await darkroom(["generate", "--help", subject], folder);
@@ -62,7 +63,11 @@ describe("darkroom", () => {
 
   it("refuses an unknown subject of the help, and lists them", async () => {
     const unknown = await darkroom(["generate", "--help", "controll"], folder);
-    expectFailure(unknown, 2, /"controll" is no subject of the help of generate; expected picture, start, networks, control, hub/);
+    expectFailure(
+      unknown,
+      2,
+      /"controll" is no subject of the help of generate; expected picture, families, start, networks, control, hub/,
+    );
     expect(unknown.stderr).toContain("did you mean darkroom generate --help control?");
     expect((await darkroom(["generate", "fox", "--help"], folder)).stdout).toBe((await darkroom(["generate", "--help"], folder)).stdout);
   });

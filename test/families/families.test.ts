@@ -78,12 +78,10 @@ describe("every family", () => {
     }
   });
 
-  it("has own options only in workflows that it has, and no other family has them", () => {
-    const own = FAMILIES.flatMap(({ workflows, ownOptions = {} }) => {
+  it("has own options only in workflows that it has", () => {
+    for (const { workflows, ownOptions = {} } of FAMILIES) {
       for (const starts of Object.values(ownOptions)) expect(Object.keys(workflows)).toEqual(expect.arrayContaining([...starts]));
-      return Object.keys(ownOptions);
-    });
-    expect(new Set(own).size).toBe(own.length);
+    }
   });
 
   it("can only be refined by families that exist", () => {

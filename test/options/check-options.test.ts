@@ -56,7 +56,7 @@ describe("an option that generate does not have", () => {
     ["strength", /StableDiffusionImg2ImgPipeline/],
     ["mask_image", /StableDiffusionInpaintPipeline/],
     ["controlnetConditioningScale", /StableDiffusionControlNetPipeline/],
-    ["prompt_2", /prompt2 belongs to the pipelines of Stable Diffusion XL$/],
+    ["prompt_2", /prompt2 belongs to the pipelines of Stable Diffusion XL, FLUX\.1, /],
     ["denoisingStart", /StableDiffusionXLImg2ImgPipeline and StableDiffusionXLInpaintPipeline/],
     ["aestheticScore", /the pipelines of Stable Diffusion XL's refiner/],
     ["callback_steps", /for await/],

@@ -46,8 +46,8 @@ export const FLUX_KONTEXT: FamilyWorkflow = {
         const { start, scheduler } = job;
         const picture = start.kind === "noise" ? undefined : start.image.picture;
         const [width, height] = [job.width ?? picture?.width, job.height ?? picture?.height];
-        const area = job.width !== undefined && job.height !== undefined ? { maxArea: job.width * job.height } : {};
-        const size = { ...(width !== undefined && { width }), ...(height !== undefined && { height }), ...area };
+        const { maxArea = job.width !== undefined && job.height !== undefined ? job.width * job.height : undefined } = job;
+        const size = { ...(width !== undefined && { width }), ...(height !== undefined && { height }), ...(maxArea && { maxArea }) };
         return transformerRunner(new FluxKontextPipeline({ ...pipe, scheduler }), {
           ...fluxOptions(job, pipe),
           ...size,

@@ -1,5 +1,6 @@
 import { resize } from "../../image/resize.js";
 import { expectSize } from "../../pipelines/shared/arguments.js";
+import { familyOptionsOf } from "../family-request.js";
 import type { ImageStart, MaskStart } from "../start.js";
 import type { Job } from "./workflow.js";
 
@@ -21,7 +22,8 @@ export function textOptions(job: Job) {
     ...(eta !== undefined && { eta }),
   };
   const levels = { ...steered, ...(timesteps && { timesteps }), ...(sigmas && { sigmas }), ...(cache && { cache }) };
-  return { prompt, negativePrompt, promptSyntax, numInferenceSteps, guidanceScale, guidanceRescale, clipSkip, ...levels };
+  const common = { promptSyntax, numInferenceSteps, guidanceScale, guidanceRescale, clipSkip, ...levels };
+  return { prompt, negativePrompt, ...common, ...familyOptionsOf(job) };
 }
 
 /** The prompts: texts, and pictures for IP-Adapters. Not for a refiner, whose UNet has no IP-Adapters. */
@@ -43,6 +45,7 @@ export function flowOptions(job: Job) {
   const { prompt = "", negativePrompt, numInferenceSteps, guidanceScale, guidanceInterval, timesteps, sigmas, onStepEnd } = job;
   return {
     ...{ prompt, negativePrompt, numInferenceSteps, guidanceScale },
+    ...familyOptionsOf(job),
     ...(onStepEnd && { onStepEnd }),
     ...(guidanceInterval && { guidanceInterval }),
     ...(timesteps && { timesteps }),

@@ -54,6 +54,5 @@ async function runnerOf(job: Job, open: QwenImagePipeline): Promise<Runner> {
 export function guidanceOptions(job: Job) {
   const { guidanceScale, negativePrompt, ...options } = flowOptions(job);
   const isGuided = typeof guidanceScale !== "number" || guidanceScale > 1;
-  const scale = typeof guidanceScale === "number" ? { trueCfgScale: guidanceScale } : {};
-  return { ...options, ...scale, ...(isGuided && { negativePrompt: negativePrompt || " " }) };
+  return { ...options, trueCfgScale: guidanceScale as number, ...(isGuided && { negativePrompt: negativePrompt || " " }) };
 }

@@ -15,7 +15,10 @@ export const STABLE_DIFFUSION_3: FamilyWorkflow = {
 /** A pipeline for the job, of the parts of the open one: it has its own scheduler, and shares the networks. */
 async function runnerOf(job: Job, open: StableDiffusion3Pipeline): Promise<Runner> {
   const { start, scheduler } = job;
-  const options = { ...flowOptions(job), ...(job.clipSkip !== undefined && { clipSkip: job.clipSkip }) };
+  const { skipGuidanceLayers, skipLayerGuidanceScale, skipLayerGuidanceStart, skipLayerGuidanceStop, ...flow } = flowOptions(job);
+  // Pipelines that start from a picture, as that of a second pass, have no such guidance.
+  const skipping = { skipGuidanceLayers, skipLayerGuidanceScale, skipLayerGuidanceStart, skipLayerGuidanceStop };
+  const options = { ...flow, ...(job.clipSkip !== undefined && { clipSkip: job.clipSkip }) };
   if (start.kind === "image") {
     const { StableDiffusion3Img2ImgPipeline } = await import("../../pipelines/stable-diffusion-3-img2img.js");
     return transformerRunner(new StableDiffusion3Img2ImgPipeline({ ...open, scheduler }), { ...options, ...flowImageOptions(start, job) });
@@ -30,5 +33,5 @@ async function runnerOf(job: Job, open: StableDiffusion3Pipeline): Promise<Runne
     });
   }
   const { StableDiffusion3Pipeline } = await import("../../pipelines/stable-diffusion-3.js");
-  return transformerRunner(new StableDiffusion3Pipeline({ ...open, scheduler }), { ...options, ...sizeOptions(job) });
+  return transformerRunner(new StableDiffusion3Pipeline({ ...open, scheduler }), { ...options, ...skipping, ...sizeOptions(job) });
 }

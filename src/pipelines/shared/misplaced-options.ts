@@ -47,7 +47,10 @@ export function belongsElsewhere(pipeline: string, option: string): string | und
       ? `${className} makes pictures without a prompt, of one size; ${option} belongs to ${DEFAULT_FAMILY.series}`
       : undefined;
   }
-  const owner = FAMILIES.find(({ ownOptions }) => ownOptions && Object.hasOwn(ownOptions, option));
+  const owners = FAMILIES.filter(({ ownOptions }) => ownOptions && Object.hasOwn(ownOptions, option));
+  const [owner] = owners;
+  if (owners.length > 1 && !owners.includes(family))
+    return `${option} belongs to the pipelines of ${owners.map(({ name }) => name).join(", ")}`;
   const workflowsOfOption = owner?.ownOptions?.[option] ?? [];
   if (owner && !pipelinesOf(owner, workflowsOfOption).includes(className)) {
     const isEverywhere = workflowsOfOption.length === Object.keys(owner.workflows).length;
