@@ -163,11 +163,13 @@ export class Picture {
   }
 
   /**
-   * Draws the picture on `canvas`, which gets the picture's size; by default on a new `<canvas>`, in a worker on a new `OffscreenCanvas`.
-   * Returns the canvas.
+   * Draws the picture on `canvas`, which gets the picture's size; by default on a new `<canvas>`. In a worker, give it an
+   * `OffscreenCanvas`. Returns the canvas.
    * @throws ArgumentError outside of a browser, or if the canvas has another context than "2d".
    */
-  toCanvas<Canvas extends HTMLCanvasElement | OffscreenCanvas = HTMLCanvasElement>(canvas?: Canvas): Canvas {
+  toCanvas(): HTMLCanvasElement;
+  toCanvas<Canvas extends HTMLCanvasElement | OffscreenCanvas>(canvas: Canvas): Canvas;
+  toCanvas(canvas?: HTMLCanvasElement | OffscreenCanvas): HTMLCanvasElement | OffscreenCanvas {
     return canvasOf(this.toImageData(), canvas);
   }
 

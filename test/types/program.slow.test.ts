@@ -45,6 +45,8 @@ export const generated = await generate(wanted);
 
 export const pipe = await DiffusionPipeline.fromPretrained("folder");
 export const result = await pipe.generate({ prompt: "a panda" });
+export const show = (): void => document.body.append(...result.images.map((image) => image.toCanvas()), result.images[0]?.toCanvas() ?? "");
+export const drawn: OffscreenCanvas | undefined = result.images[0]?.toCanvas(new OffscreenCanvas(1, 1));
 export const run = pipe.steps({ prompt: "a panda" });
 export const { scheduler, queue, vae, tokenizer } = pipe;
 export const network = "unet" in pipe ? pipe.unet : pipe.transformer;
