@@ -30,7 +30,9 @@ export function addDevices(program: Command): void {
         import("../platform/node/runtime-files.js"),
         import("../platform/node/devices.js"),
       ]);
-      await fetchCudaLibraries();
+      await fetchCudaLibraries({
+        onDownload: (file, bytes) => process.stderr.write(`downloading ${file}${bytes === undefined ? "" : `, ${formatBytes(bytes)}`}\n`),
+      });
       process.stdout.write(`${withoutControls(describeDevices(null, [await tryDevice("cuda")]))}\n`);
     });
   devices

@@ -72,9 +72,12 @@ function compact(tensor: Tensor<DType>): Tensor<DType> {
   return data.byteLength === data.buffer.byteLength ? tensor : new Tensor(dtype, shape, data.slice());
 }
 
-/** An error's message, without the place in ONNX Runtime's C++ sources with which some begin. */
+/**
+ * An error's message, without the place in ONNX Runtime's C++ sources with which some begin. CUDA's errors have such places in their middle
+ * and at their end, too: "CUDA failure 100: no CUDA-capable device is detected" is left of them.
+ */
 export function runtimeMessage(error: unknown): string {
-  return messageOf(error)
-    .replace(/^\/onnxruntime_src\/.*? was false\. /s, "")
-    .trim();
+  const message = messageOf(error);
+  const [failure] = /\bCU[A-Z]+ failure \d+: .*?(?= ; GPU=|$)/m.exec(message) ?? [];
+  return (failure ?? message.replace(/^\/onnxruntime_src\/.*? was false\. /s, "")).trim();
 }

@@ -99,6 +99,14 @@ describe("a device with a problem", () => {
     expect((await probed("webgpu", { answers: { refuses } })).problem).toBe("no adapter");
   });
 
+  it("has the reason alone, of CUDA's errors that name places in several sources", async () => {
+    const place =
+      "/onnxruntime_src/onnxruntime/core/providers/cuda/cuda_call.cc:154 std::conditional_t<THRW, void> onnxruntime::CudaCall(ERRTYPE) [with ERRTYPE = cudaError]";
+    const refuses = () =>
+      `${place} ${place} CUDA failure 100: no CUDA-capable device is detected ; GPU=-1 ; hostname=vm ; file=cuda_execution_provider.cc ; line=352 ; expr=cudaSetDevice(info_.device_id); \n\n`;
+    expect((await probed("cuda", { answers: { refuses } })).problem).toBe("CUDA failure 100: no CUDA-capable device is detected");
+  });
+
   it("rejects if the thread has ended: no other device works either", async () => {
     await expect(probed("webgpu", { answers: { endsAt: "load" } })).rejects.toThrow(new DeviceError("the runtime's thread has ended"));
   });

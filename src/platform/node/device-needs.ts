@@ -1,10 +1,10 @@
 import type { ResolvedDevice } from "../../runtime/device.js";
-import { hasCudaLibraries } from "./runtime-files.js";
+import { cudaProblem } from "./runtime-files.js";
 
 /** What each device needs, for hints. */
 export const DEVICE_HINTS: Readonly<Record<ResolvedDevice, string>> = {
   cpu: "remove node_modules and install again: onnxruntime-node's library does not load on this machine; or use device wasm",
-  cuda: "CUDA needs Linux on x64, NVIDIA's driver, CUDA 12, cuDNN 9, and the runtime's CUDA libraries, which npx darkroom devices add cuda fetches; use device cpu otherwise",
+  cuda: "CUDA needs Linux on x64, NVIDIA's driver (libcuda.so.1, version 580 or later), and libraries that npx darkroom devices add cuda fetches; use device cpu otherwise",
   webgpu: "WebGPU needs a graphics driver (on Linux a Vulkan driver and libvulkan1); use device cpu otherwise",
   coreml: "Core ML needs macOS; use device cpu otherwise",
   dml: "DirectML needs Windows; use device cpu otherwise",
@@ -21,7 +21,7 @@ export function missingFor(device: ResolvedDevice): string | undefined {
       return isVulkanMissing() ? "libvulkan.so.1 is not installed" : undefined;
     case "cuda":
       if (process.platform !== "linux" || process.arch !== "x64") return `this is ${process.platform} on ${process.arch}`;
-      return hasCudaLibraries() ? undefined : "the runtime's CUDA libraries are not installed";
+      return cudaProblem();
     case "coreml":
       return process.platform === "darwin" ? undefined : `this is ${process.platform}`;
     case "dml":

@@ -1,12 +1,14 @@
-import { spawn } from "node:child_process";
-import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { DeviceError } from "../../errors.js";
+import { messageOf } from "../../message-of.js";
+import { loadCudaLibraries, missingLibraries, PROVIDER_LIBRARIES, packageOf } from "./cuda-libraries.js";
+import { fetchFromWheel, type WantedFiles } from "./wheels.js";
 
 // The files of the package onnxruntime-node: binaries of every platform, in bin/napi-v6/<platform>/<arch>. CUDA's libraries are not in the
-// package; its install script downloads them. Installing Darkroom prevents the download: scripts/skip-cuda-download.mjs writes empty files
-// with the libraries' names.
+// package; its install script downloads them from NuGet. Installing Darkroom prevents the download: scripts/skip-cuda-download.mjs writes
+// empty files with the libraries' names.
 
 /** One platform's binaries. */
 export interface PlatformBinaries {
@@ -17,40 +19,68 @@ export interface PlatformBinaries {
 
 /** Whether the runtime's CUDA libraries are installed. */
 export function hasCudaLibraries(folder: string = runtimeFolder()): boolean {
-  const own = binaryFolders(folder).find(({ platform }) => platform === OWN_PLATFORM);
-  return own !== undefined && CUDA_LIBRARIES.every((name) => bytesOf(join(own.path, name)) > 0);
+  const own = ownBinaries(folder);
+  return own !== undefined && PROVIDER_LIBRARIES.every((name) => bytesOf(join(own, name)) > 0);
 }
 
 /**
- * Fetches the runtime's CUDA libraries with the package's own install script. The script's progress is printed on stderr.
+ * What keeps CUDA from working, as far as that can be seen without starting it; undefined if nothing does. Loads NVIDIA's libraries, if
+ * those of the runtime are installed.
+ */
+export function cudaProblem(folder: string = runtimeFolder()): string | undefined {
+  const own = ownBinaries(folder);
+  return own !== undefined && hasCudaLibraries(folder) ? loadCudaLibraries(own) : "the runtime's CUDA libraries are not installed";
+}
+
+/** Where CUDA's libraries come from. */
+export interface CudaSource {
+  /** onnxruntime-node's folder. */
+  readonly folder?: string;
+  /** The address of a package index with PyPI's packages; by default that of PIP_INDEX_URL, else PyPI. */
+  readonly index?: string;
+  /** Called with the name and size of each package before it is downloaded. */
+  readonly onDownload?: (file: string, bytes: number | undefined) => void;
+}
+
+/**
+ * Fetches the runtime's CUDA libraries, and those of NVIDIA's that the loader does not find, from Python's package index: the package
+ * `onnxruntime-gpu` has the runtime's, in the same version. Nothing is fetched that is there.
  * @throws DeviceError if there are none for this platform, or they cannot be fetched.
  */
-export async function fetchCudaLibraries(folder: string = runtimeFolder()): Promise<void> {
-  if (OWN_PLATFORM !== "linux-x64") {
+export async function fetchCudaLibraries({ folder = runtimeFolder(), index = indexAddress(), onDownload }: CudaSource = {}): Promise<void> {
+  const own = ownBinaries(folder);
+  if (OWN_PLATFORM !== "linux-x64" || own === undefined) {
     throw new DeviceError(`onnxruntime-node has no CUDA libraries for ${OWN_PLATFORM}; it has them for linux-x64`, {
       hint: "npx darkroom devices lists the devices that work here",
     });
   }
-  const { code, errors } = await runInstallScript(join(folder, "script/install.js"));
-  if (code === 0 && hasCudaLibraries(folder)) return;
-  const reason = /^\w*Error: (.+)$/m.exec(errors)?.[1];
-  const end = code === 0 ? "ended without them" : `ended with ${code}`;
-  throw new DeviceError(`CUDA's libraries could not be fetched: ${reason ?? `onnxruntime-node's install script ${end}`}`, {
-    hint: "they come from NuGet (api.nuget.org), not from the npm registry; behind a proxy set GLOBAL_AGENT_HTTPS_PROXY to its address",
-  });
+  const fetchFiles = async (wanted: WantedFiles, files: readonly string[]) => {
+    const fetched = await fetchFromWheel(wanted, { index, folder: own, onDownload }).catch((cause: unknown) => {
+      throw new DeviceError(`CUDA's libraries could not be fetched: ${messageOf(cause)}`, {
+        cause,
+        hint: `they come from a Python package index (${index}; PIP_INDEX_URL names another), not from the npm registry`,
+      });
+    });
+    const absent = files.filter((file) => !fetched.includes(file));
+    if (absent.length > 0) throw new DeviceError(`the package ${wanted.name} has no ${absent.join(", ")}`);
+  };
+  if (!hasCudaLibraries(folder)) {
+    const takes = (file: string) => PROVIDER_LIBRARIES.includes(file);
+    await fetchFiles({ name: "onnxruntime-gpu", version: versionOf(folder), takes }, PROVIDER_LIBRARIES);
+  }
+  for (const library of missingLibraries(own)) {
+    const wanted = packageOf(library);
+    // A package may have brought two of them.
+    if (wanted && !existsSync(join(own, library))) await fetchFiles(wanted, [library]);
+  }
 }
 
-/** Sets the script's variable to "1" in any case: with other values the script leaves the empty files as they are. */
-async function runInstallScript(script: string): Promise<{ readonly code: number | null; readonly errors: string }> {
-  return new Promise((resolve, reject) => {
-    const env = { ...process.env, ONNXRUNTIME_NODE_INSTALL: "1" };
-    const child = spawn(process.execPath, [script], { env, stdio: ["ignore", 2, "pipe"] });
-    let errors = "";
-    child.stderr?.setEncoding("utf8").on("data", (text: string) => {
-      errors += text;
-    });
-    child.on("error", reject).on("close", (code) => resolve({ code, errors }));
-  });
+function indexAddress(): string {
+  return process.env.PIP_INDEX_URL || "https://pypi.org/simple";
+}
+
+function versionOf(folder: string): string {
+  return JSON.parse(readFileSync(join(folder, "package.json"), "utf8")).version;
 }
 
 /** Removes the binaries of all other platforms, and returns what was removed. @throws DeviceError if the package cannot be changed. */
@@ -68,7 +98,6 @@ export function removeOtherPlatforms(folder: string = runtimeFolder()): readonly
 }
 
 const OWN_PLATFORM = `${process.platform}-${process.arch}`;
-const CUDA_LIBRARIES = ["libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so"];
 
 /** @throws DeviceError if onnxruntime-node is not installed. */
 function runtimeFolder(): string {
@@ -77,6 +106,11 @@ function runtimeFolder(): string {
   } catch (cause) {
     throw new DeviceError("onnxruntime-node is not installed", { cause, hint: "install darkroom again, with its dependencies" });
   }
+}
+
+/** The folder of this platform's binaries; undefined if there are none. */
+function ownBinaries(folder: string): string | undefined {
+  return binaryFolders(folder).find(({ platform }) => platform === OWN_PLATFORM)?.path;
 }
 
 function binaryFolders(folder: string): { readonly platform: string; readonly path: string }[] {
