@@ -33,6 +33,8 @@ export abstract class KlAutoencoder<Config extends KlAutoencoderConfig> extends 
   /** Ways to need less memory. They are off at first; with `lowMemory` slicing is on. */
   readonly memory = new MemorySaving(this.savesMemory);
 
+  protected override readonly coversPictures = true;
+
   protected override get overflowsHalf(): boolean {
     return this.config.forceUpcast;
   }

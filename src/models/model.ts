@@ -85,6 +85,8 @@ export abstract class Model<Config> implements AsyncDisposable {
   private hasLoaded = false;
   /** Whether one picture takes many runs, as with a denoising network. */
   protected readonly runsOften: boolean = false;
+  /** Whether one run uses each weight for the many pixels of a picture, as in an autoencoder. */
+  protected readonly coversPictures: boolean = false;
   /** Whether its numbers grow beyond half precision's largest. */
   protected get overflowsHalf(): boolean {
     return false;
@@ -271,9 +273,9 @@ export abstract class Model<Config> implements AsyncDisposable {
     build: (inputs: { readonly [Name in keyof Inputs]: Value }, w: Scope) => Written<Output>,
     adapters: AppliedAdapters,
   ): Promise<{ readonly graph: FinishedGraph; readonly policy: NetworkPolicy }> {
-    const { runsOften, overflowsHalf, attentionSlice, className: network } = this;
+    const { runsOften, coversPictures, overflowsHalf, attentionSlice, className: network } = this;
     const weightBytes = this.weights.bytes;
-    const policy = networkPolicy(this.engine, { runsOften, overflowsHalf, weightBytes });
+    const policy = networkPolicy(this.engine, { runsOften, coversPictures, overflowsHalf, weightBytes });
     const graph = new Graph({ ...policy.graph, attentionSlice });
     const values = Object.entries(inputs).map(([name, { dtype, shape }]) => [name, graph.input(name, dtype, shape)]);
     const outputs = await build(Object.fromEntries(values), new Scope(graph, this.weights, "", adapters.declare(graph)));

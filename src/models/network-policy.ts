@@ -9,6 +9,8 @@ const LARGEST_COPY = 2 ** 27;
 export interface NetworkTraits {
   /** Whether a picture takes many runs, as with a denoising network. */
   readonly runsOften: boolean;
+  /** Whether one run uses each weight for the many pixels of a picture, as in an autoencoder. */
+  readonly coversPictures?: boolean;
   /** Whether its numbers grow beyond half precision's largest. */
   readonly overflowsHalf: boolean;
   /** Bytes of all its weights. */
@@ -22,7 +24,7 @@ export interface NetworkPolicy {
 }
 
 /** How an engine computes a network with these traits: precision, copies of weights, and what is kept in memory. */
-export function networkPolicy(engine: Engine, { runsOften, overflowsHalf, weightBytes }: NetworkTraits): NetworkPolicy {
+export function networkPolicy(engine: Engine, { runsOften, coversPictures, overflowsHalf, weightBytes }: NetworkTraits): NetworkPolicy {
   const { capabilities, lowMemory = false } = engine;
   // Products in bytes have sums in float32.
   const precision = overflowsHalf && capabilities.halfPrecision ? "exact" : engine.precision;
@@ -32,8 +34,8 @@ export function networkPolicy(engine: Engine, { runsOften, overflowsHalf, weight
     graph: {
       capabilities,
       precision,
-      // Converting weights to bytes pays only if the network runs often.
-      byteWeights: runsOften && computesInBytes ? engine.scratchFile?.() : undefined,
+      // Converting weights to bytes pays only if each is used often.
+      byteWeights: (runsOften || coversPictures) && computesInBytes ? engine.scratchFile?.() : undefined,
       // A network that copies its weights has the runtime widen them.
       widensOnce: runsOften && !copiesWeights && !lowMemory,
     },

@@ -116,6 +116,17 @@ describe("products in bytes", () => {
     expect(error).toBeLessThan(0.02);
   });
 
+  it.each(convolutions.filter(([, kernel]) => kernel === 3))("have the results of a %s of a picture in bands", async (_, __, options) => {
+    const quantized: Layer = (x, weight, bias) => {
+      const y = convolve(x, weight, bias, options);
+      expect(y.bands?.length).toBeGreaterThan(2);
+      return y;
+    };
+    const direct: Layer = (x, weight, bias) => conv2d(x, weight, bias, options);
+    const x = random([1, 64, 490, 490], 4).map((value) => value + 1);
+    expect(await relativeError(random([64, 64, 3, 3], 5), x, quantized, direct)).toBeLessThan(0.02);
+  });
+
   it("are right for outputs whose weights are all zero", async () => {
     const weight = random([64, 64], 1);
     weight.data.fill(0, 0, 64);

@@ -42,6 +42,11 @@ describe("products in bytes", () => {
     expect([1, 2].map(() => networkPolicy(counting, DENOISER).graph.byteWeights?.id)).toEqual(["scratch 1", "scratch 2"]);
   });
 
+  it("are for autoencoders, which use each weight for many pixels", () => {
+    expect(networkPolicy(FAST_CPU, { ...ENCODER, coversPictures: true }).graph.byteWeights).toBeDefined();
+    expect(networkPolicy(engine(), { ...ENCODER, coversPictures: true }).graph.byteWeights).toBeUndefined();
+  });
+
   it("are for networks that overflow half precision, too", () => {
     const graph = new Graph(networkPolicy(FAST_CPU, { ...DENOISER, overflowsHalf: true }).graph);
     expect(graph.byteProducts?.range).toBe(127);

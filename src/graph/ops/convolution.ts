@@ -9,8 +9,10 @@ import { winogradConv } from "./winograd.js";
  * shapes.
  */
 export function convolve(x: Value, weight: Value, bias: Value | undefined, options: ConvOptions): Value {
-  if (isQuantizedConv(x, weight)) return quantizedConv(x, weight, bias, options);
-  return paysWinograd(x, weight, options) ? winogradConv(x, weight, bias) : bandedConv2d(x, weight, bias, options);
+  if (isQuantizedConv(x, weight)) return inBands(x, weight, options, (band, own) => quantizedConv(band, weight, bias, own));
+  return paysWinograd(x, weight, options)
+    ? winogradConv(x, weight, bias)
+    : inBands(x, weight, options, (band, own) => conv2d(band, weight, bias, own));
 }
 
 function paysWinograd(x: Value, weight: Value, { stride = 1, padding = 0 }: ConvOptions): boolean {
@@ -22,8 +24,8 @@ function paysWinograd(x: Value, weight: Value, { stride = 1, padding = 0 }: Conv
   return Math.min(channels, outChannels) >= winograd.fewestChannels && squares >= winograd.fewestSquares;
 }
 
-/** The runtime's convolution, band by band if x or the result is large. */
-function bandedConv2d(x: Value, weight: Value, bias: Value | undefined, options: ConvOptions = {}): Value {
+/** `conv`, a convolution of a picture with this weight, band by band if x or the result is large. */
+function inBands(x: Value, weight: Value, options: ConvOptions, conv: (x: Value, options: ConvOptions) => Value): Value {
   const { stride = 1, padding = 0 } = options;
   const [batch = 0, channels = 0, height = 0] = x.shape;
   const [outChannels = 0, , kernel = 1] = weight.shape;
@@ -31,12 +33,12 @@ function bandedConv2d(x: Value, weight: Value, bias: Value | undefined, options:
   const [, , outHeight = 0, outWidth = 0] = convolvedShape(x, weight, options);
   // A row of the result is made from `stride` rows of x.
   const bands = bandsOf(x.graph, [batch, Math.max(channels * stride ** 2, outChannels), outHeight, outWidth]);
-  if (bands.length === 1) return conv2d(x, weight, bias, options);
+  if (bands.length === 1) return conv(x, options);
   return joinRows(
     bands.map(([from, to]) => {
       const [first, last] = [from * stride - above, (to - 1) * stride - above + kernel];
       const [start, end] = [Math.max(0, first), Math.min(height, last)];
-      return conv2d(takeRows(x, start, end), weight, bias, { stride, padding: [start - first, left, last - end, right] });
+      return conv(takeRows(x, start, end), { stride, padding: [start - first, left, last - end, right] });
     }),
   );
 }
