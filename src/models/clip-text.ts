@@ -126,6 +126,10 @@ export class CLIPTextModel extends Model<CLIPTextConfig> {
     return { lastHiddenState, poolerOutput, ...(options.outputHiddenStates && { hiddenStates: statesFrom(outputs) }) };
   }
 
+  protected override get stateKey(): string {
+    return String(this.added.map(({ vectors }) => vectors.name));
+  }
+
   /** transformers keeps the prefix that the file has. */
   protected override savedName(name: string): string {
     return this.weights.nameInFileOf(name).startsWith("text_model.") ? `text_model.${name}` : name;
@@ -155,9 +159,7 @@ export class CLIPTextModel extends Model<CLIPTextConfig> {
     const feeds = { input_ids: inputIds, end_of_text: endOfText(inputIds, this.config.eosTokenId) };
     if (added.length === 0) return this.run(part, feeds, (inputs, w) => build(inputs, w, this.config, options));
     const withAdded = { ...feeds, ...separate(inputIds, addedIds) };
-    return this.run(`${part}, ${added.map(({ vectors }) => vectors.name)}`, withAdded, (inputs, w) =>
-      build({ ...inputs, added }, w, this.config, options),
-    );
+    return this.run(`${part}, ${this.stateKey}`, withAdded, (inputs, w) => build({ ...inputs, added }, w, this.config, options));
   }
 }
 

@@ -24,6 +24,7 @@ import { type CallQueue, callQueueOf } from "../runtime/call-queue.js";
 import { DEVICE_FIELDS, type DeviceOptions, type Precision, type ResolvedDevice } from "../runtime/device.js";
 import type { Engine } from "../runtime/engine.js";
 import { expectMemory, largerThanMemory } from "../runtime/expect-memory.js";
+import { type NamedTensors, ResultCache } from "../runtime/result-cache.js";
 import { SessionCache } from "../runtime/session-cache.js";
 import type { DType } from "../tensor/dtype.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -61,6 +62,9 @@ type Written<Output extends string> = Readonly<Record<Output, Value>> | Promise<
 /** Sessions that a model keeps: guided and unguided batches of one size, and one more size. Each holds weights packed for its shapes. */
 const SESSIONS_KEPT = 3;
 
+/** Bytes of results that a model keeps for {@link Model.recall}: six prompts of T5 with 512 tokens, and hundreds of CLIP's. */
+const RESULT_BYTES = 2 ** 26;
+
 /**
  * A network of a checkpoint. Its graph is built from `config.json` for the shapes of each call, and stays loaded for the next call with the
  * same shapes. Call `dispose` to free its memory, or declare the network with `await using`.
@@ -80,6 +84,7 @@ export abstract class Model<Config> implements AsyncDisposable {
   private readonly ownsEngine: boolean;
   private attentionSlice: AttentionSlice | undefined;
   private readonly sessions: SessionCache;
+  private readonly results = new ResultCache(RESULT_BYTES);
   /** Calls of {@link together} that go on. */
   private holders = 0;
   private hasLoaded = false;
@@ -162,8 +167,25 @@ export abstract class Model<Config> implements AsyncDisposable {
     }
   }
 
+  /**
+   * What `work` computes with this network from `inputs`; if it did so before, and nothing that changes the network was changed since, what
+   * it computed then. `what` names the work and its options. The latest results are kept until `dispose`, up to 64 MiB.
+   * @internal
+   */
+  recall<Results extends NamedTensors>(what: string, inputs: readonly Tensor<DType>[], work: () => Promise<Results>): Promise<Results> {
+    const { key, feeds } = this.adapters.apply();
+    const weights = Object.entries(feeds).map(([name, { data }]) => `${name} ${data}`);
+    return this.results.recall([what, this.stateKey, `slice ${this.attentionSlice}`, key, ...weights].join(", "), inputs, work);
+  }
+
+  /** What was added to the network besides adapters. Equal keys compute the same. */
+  protected get stateKey(): string {
+    return "";
+  }
+
   /** Frees the network's memory, and stops its thread unless other models share it. */
   async dispose(): Promise<void> {
+    this.results.dispose();
     await this.sessions.dispose();
     if (this.ownsEngine) await this.engine.dispose();
   }

@@ -90,7 +90,10 @@ export abstract class StableDiffusionBase<Request extends UNetRequest> extends U
     return new ClipTextEncoders({
       encoders: textEncoder && tokenizer ? [{ name: "text_encoder", tokenizer, model: textEncoder }] : [],
       missing: Object.entries(this.textParts).flatMap(([name, part]) => (part ? [] : name)),
-      read: async (model, inputIds, clipSkip) => ({ promptEmbeds: (await model.forward(inputIds, { clipSkip })).lastHiddenState }),
+      read: (model, inputIds, clipSkip) =>
+        model.recall(`clip skip ${clipSkip}`, [inputIds], async () => ({
+          promptEmbeds: (await model.forward(inputIds, { clipSkip })).lastHiddenState,
+        })),
     });
   }
 

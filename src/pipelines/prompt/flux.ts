@@ -79,7 +79,10 @@ export class FluxTextEncoders extends PromptReader<FluxPromptOptions, FluxFeatur
     const [first, second] = [0, 1].map((place) => rows.map((row) => row[place] as string)) as [string[], string[]];
     const { inputIds, truncated } = reading.tokenizer.tokenize(first);
     warnOfCuts(truncated, inputIds.shape[1] ?? 0, "CLIP's text encoder");
-    const { poolerOutput } = await reading.textEncoder.forward(inputIds);
+    const { textEncoder } = reading;
+    const { poolerOutput } = await textEncoder.recall("pooled", [inputIds], async () => ({
+      poolerOutput: (await textEncoder.forward(inputIds)).poolerOutput,
+    }));
     const { embeds } = await readT5({ model: reading.textEncoder2, tokenizer: reading.tokenizer2 }, second, maxSequenceLength);
     return { promptEmbeds: embeds, pooledPromptEmbeds: poolerOutput };
   }

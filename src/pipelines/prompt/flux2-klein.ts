@@ -4,6 +4,7 @@ import { type Field, field, isListOf } from "../../options/fields.js";
 import { concat, type Tensor } from "../../tensor/tensor.js";
 import type { Qwen2Tokenizer } from "../../tokenizer/qwen2.js";
 import { firstTexts, type LongPromptInput, PromptReader, type RowTexts, type Side, warnOfCuts } from "./read-prompts.js";
+import { recallStates } from "./recall-states.js";
 
 /** The texts of a call to FLUX.2 klein, or their features. */
 export interface Flux2KleinPromptOptions extends LongPromptInput {
@@ -70,7 +71,7 @@ export class Flux2KleinTextEncoders extends PromptReader<Flux2KleinPromptOptions
       .map((content) => tokenizer.applyChatTemplate([{ role: "user", content }], { addGenerationPrompt: true, enableThinking: false }));
     const { inputIds, attentionMask, truncated } = tokenizer.tokenize(chats, { maxLength, padding: "max_length", truncation: true });
     warnOfCuts(truncated, maxLength, (name) => name("maxSequenceLength"));
-    const states = await textEncoder.hiddenStates(inputIds, textEncoderOutLayers, { attentionMask });
+    const states = await recallStates(textEncoder, inputIds, textEncoderOutLayers, { attentionMask });
     return { promptEmbeds: concat([...states], -1) };
   }
 }

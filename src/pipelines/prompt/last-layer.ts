@@ -8,10 +8,12 @@ import type { ClipFeatures } from "./clip-features.js";
  * follows, and the pooled features.
  */
 export async function readLastLayer(model: CLIPTextModel, inputIds: Tensor<"int64">, clipSkip = 0): Promise<ClipFeatures> {
-  const { hiddenStates = [], poolerOutput } = await model.forward(inputIds, { outputHiddenStates: true });
-  const promptEmbeds = hiddenStates.at(-(1 + clipSkip));
-  if (promptEmbeds) return { promptEmbeds, pooledPromptEmbeds: poolerOutput };
-  throw new ArgumentError((name) => `${name("clipSkip")} is ${clipSkip}; the text encoder has only ${hiddenStates.length - 1} layers`, {
-    argument: "clipSkip",
+  return model.recall(`last layer but ${clipSkip}`, [inputIds], async () => {
+    const { hiddenStates = [], poolerOutput } = await model.forward(inputIds, { outputHiddenStates: true });
+    const promptEmbeds = hiddenStates.at(-(1 + clipSkip));
+    if (promptEmbeds) return { promptEmbeds, pooledPromptEmbeds: poolerOutput };
+    throw new ArgumentError((name) => `${name("clipSkip")} is ${clipSkip}; the text encoder has only ${hiddenStates.length - 1} layers`, {
+      argument: "clipSkip",
+    });
   });
 }

@@ -14,12 +14,14 @@ export async function readPenultimate(
   clipSkip: number | undefined,
 ): Promise<ClipFeatures> {
   if (clipSkip !== undefined) expectInteger("clipSkip", clipSkip, 0);
-  const output = await model.forward(inputIds, { outputHiddenStates: true });
-  const { hiddenStates = [] } = output;
-  const promptEmbeds = hiddenStates.at(-(2 + (clipSkip ?? 0)));
-  if (!promptEmbeds)
-    throw new ArgumentError((name) => `${name("clipSkip")} is ${clipSkip}; the text encoder has only ${hiddenStates.length - 1} layers`, {
-      argument: "clipSkip",
-    });
-  return { promptEmbeds, ...("textEmbeds" in output && { pooledPromptEmbeds: output.textEmbeds as Tensor }) };
+  return model.recall(`penultimate layer but ${clipSkip ?? 0}`, [inputIds], async () => {
+    const output = await model.forward(inputIds, { outputHiddenStates: true });
+    const { hiddenStates = [] } = output;
+    const promptEmbeds = hiddenStates.at(-(2 + (clipSkip ?? 0)));
+    if (!promptEmbeds)
+      throw new ArgumentError((name) => `${name("clipSkip")} is ${clipSkip}; the text encoder has only ${hiddenStates.length - 1} layers`, {
+        argument: "clipSkip",
+      });
+    return { promptEmbeds, ...("textEmbeds" in output && { pooledPromptEmbeds: output.textEmbeds as Tensor }) };
+  });
 }

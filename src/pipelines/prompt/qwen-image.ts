@@ -10,6 +10,7 @@ import { concat, Tensor } from "../../tensor/tensor.js";
 import type { TokenBatch } from "../../tokenizer/batch.js";
 import type { Qwen2Tokenizer } from "../../tokenizer/qwen2.js";
 import { firstTexts, type LongPromptInput, PromptReader, type RowTexts, type Side, warnOfCuts } from "./read-prompts.js";
+import { recallStates } from "./recall-states.js";
 
 /** The texts of a call to Qwen-Image, or their features. */
 export interface QwenImagePromptOptions extends LongPromptInput {
@@ -126,7 +127,7 @@ export class QwenImageTextEncoders extends QwenImageReader {
     const chats = rows.flat().map((text) => `${before}${text}${after}`);
     const { truncated, ...batch } = tokenizer.tokenize(chats, { maxLength: MOST_TOKENS + dropped, truncation: true });
     warnOfCuts(truncated, MOST_TOKENS, "the text encoder");
-    const [states] = await textEncoder.hiddenStates(batch.inputIds, [-1], { attentionMask: batch.attentionMask });
+    const [states] = await recallStates(textEncoder, batch.inputIds, [-1], { attentionMask: batch.attentionMask });
     const { promptEmbeds, promptEmbedsMask } = withoutTemplate(states as Tensor, batch, dropped);
     const end = Math.min(maxSequenceLength, promptEmbeds.shape[1] ?? 0);
     return { promptEmbeds: promptEmbeds.slice(0, end, 1), promptEmbedsMask: promptEmbedsMask.slice(0, end, 1) };
@@ -156,7 +157,7 @@ export class QwenImageEditTextEncoders extends QwenImageReader {
     const { before, after, dropped } = EDIT_TEMPLATE;
     const seen = this.pictures.map(conditionPicture);
     const patches = seen.length > 0 ? processor.preprocess(seen) : undefined;
-    const features = patches && (await textEncoder.imageFeatures(patches.pixelValues, patches.imageGridThw));
+    const features = patches && (await recallPictures(textEncoder, patches));
     const merged = processor.config.mergeSize ** 2;
     const placeholders = seen.map((_, i) => {
       const [frames = 0, across = 0, down = 0] = Array.from(patches?.imageGridThw.data.subarray(3 * i, 3 * i + 3) ?? [], Number);
@@ -165,9 +166,20 @@ export class QwenImageEditTextEncoders extends QwenImageReader {
     const chats = rows.flat().map((text) => `${before}${placeholders.join("")}${text}${after}`);
     const { truncated: _, ...batch } = tokenizer.tokenize(chats);
     const imageEmbeds = features && concat(rows.map(() => features));
-    const [states] = await textEncoder.hiddenStates(batch.inputIds, [-1], { attentionMask: batch.attentionMask, imageEmbeds });
+    const [states] = await recallStates(textEncoder, batch.inputIds, [-1], { attentionMask: batch.attentionMask, imageEmbeds });
     return withoutTemplate(states as Tensor, batch, dropped);
   }
+}
+
+/** Features of pictures [tokens, width]. Those of an earlier call with the same pictures are kept. */
+async function recallPictures(
+  textEncoder: Qwen2_5_VLForConditionalGeneration,
+  { pixelValues, imageGridThw }: ReturnType<Qwen2VLImageProcessor["preprocess"]>,
+): Promise<Tensor> {
+  const { features } = await textEncoder.recall("pictures", [pixelValues, imageGridThw], async () => ({
+    features: await textEncoder.imageFeatures(pixelValues, imageGridThw),
+  }));
+  return features;
 }
 
 /** The picture as the text encoder sees it: of its proportions, with about 384 x 384 pixels. */

@@ -26,6 +26,10 @@ export async function readT5(
 ): Promise<T5Features> {
   const { inputIds, attentionMask, truncated } = tokenizer.tokenize(texts, { maxLength, padding: "max_length", truncation: true });
   warnOfCuts(truncated, maxLength, (name) => name("maxSequenceLength"));
-  const { lastHiddenState } = await model.forward(inputIds, isMasked ? { attentionMask } : {});
+  const mask = isMasked ? { attentionMask } : {};
+  const { lastHiddenState } = await model.recall("features", [inputIds, ...Object.values(mask)], async () => {
+    const output = await model.forward(inputIds, mask);
+    return { lastHiddenState: output.lastHiddenState };
+  });
   return { embeds: lastHiddenState, mask: attentionMask };
 }

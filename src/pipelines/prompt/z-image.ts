@@ -7,6 +7,7 @@ import { expectTextParts } from "../shared/missing-parts.js";
 import { constant, type PerStep } from "../shared/per-step.js";
 import { negativePrompts, type PromptInput, promptCount, type TextEmbeds } from "./prompt-options.js";
 import { givenEmbeds, joinRagged, type RaggedFeatures, splitRagged } from "./ragged-features.js";
+import { recallStates } from "./recall-states.js";
 import { type EncodedPrompt, type EncodingFor, mapFeatures, type TextEncoders } from "./text-encoders.js";
 
 /** What reads the prompts of Z-Image. */
@@ -62,7 +63,7 @@ export class ZImageTextEncoders implements TextEncoders<ZImagePrompts, RaggedFea
     );
     const { inputIds, attentionMask, truncated } = tokenizer.tokenize(chats, { maxLength, truncation: true });
     if (truncated.some((cut) => cut !== undefined)) warn(`${name} is longer than ${maxLength} tokens, so its end is cut off`);
-    const [promptEmbeds] = await textEncoder.hiddenStates(inputIds, [PENULTIMATE], { attentionMask });
+    const [promptEmbeds] = await recallStates(textEncoder, inputIds, [PENULTIMATE], { attentionMask });
     const features = splitRagged({ promptEmbeds: promptEmbeds as Tensor, promptEmbedsMask: attentionMask.to("float32") });
     return texts.map((text) => features[different.indexOf(text)] as Tensor);
   }
