@@ -177,7 +177,7 @@ function addPartOptions(generate: Command): void {
       `share of the denoising before the refiner (default: ${REFINER_TEXT})`,
       number("denoisingEnd", FIELDS.denoisingEnd),
     )
-    .option("--vae <path>", "autoencoder to use instead of the checkpoint's")
+    .option("--vae <path>", "autoencoder to use instead; taesd: a tiny, fast one")
     .option(
       "--text-encoder <file>",
       "text encoder for a transformer's file; repeatable",

@@ -23,6 +23,7 @@ import { findIPAdapters, type OpenIPAdapters, openIPAdapters } from "./load-ip-a
 import type { ModelSource } from "./model-source.js";
 import { pathOf } from "./name-of.js";
 import type { OpenRequest } from "./open-request.js";
+import { expectTinyFits, expectTinyVae, isTinyVae } from "./tiny-vae.js";
 
 /** The files of everything that a request names. Files on the hub have been downloaded. */
 export interface OpenFiles {
@@ -78,7 +79,8 @@ export async function openFiles(
   const refiner = await expectIfGiven(request.refiner);
   const controls: ExistingSource[] = [];
   for (const source of listOf(request.controlnet)) controls.push(await expectCheckpoint(source));
-  const vae = await expectIfGiven(request.vae);
+  const isTiny = await isTinyVae(request.vae);
+  const given = isTiny ? undefined : await expectIfGiven(request.vae);
   const encoders: ExistingSource[] = [];
   for (const source of listOf(request.textEncoder)) encoders.push(await expectCheckpoint(source));
   const upscaler = request.upscaler === undefined ? undefined : await expectFile(pathOf(request.upscaler));
@@ -95,6 +97,7 @@ export async function openFiles(
   const check = (index: ModelIndex) => {
     const family = familyOf(model.name, index);
     accept(family, index);
+    if (isTiny) expectTinyVae(family);
     return family;
   };
 
@@ -112,8 +115,8 @@ export async function openFiles(
     predictionType,
     wanted: {
       kind: "pipeline",
-      without: [...(vae?.kind === "folder" ? ["vae"] : []), ...(opened.length > 0 && model.kind === "file" ? TEXT_ENCODERS : [])],
-      withoutWeights: vae?.kind === "file" ? ["vae"] : [],
+      without: [...(given?.kind === "folder" ? ["vae"] : []), ...(opened.length > 0 && model.kind === "file" ? TEXT_ENCODERS : [])],
+      withoutWeights: given?.kind === "file" || isTiny ? ["vae"] : [],
       accept: (index) => void check(index),
     },
   });
@@ -122,9 +125,11 @@ export async function openFiles(
   const index = await readModelIndex(base);
   const family = check(index);
   const second = refiner && (await openRefiner(refiner, family, open));
+  const vae = isTiny ? await expectCheckpoint(expectTinyVae(family)) : given;
   const own = vae?.kind === "file" ? await vaeConfigOf(base) : undefined;
   const other = vae && (await open(vae, { wanted: { kind: "network", network: "vae" }, config: own }));
   if (other) await expectNetwork(other, "vae");
+  if (other && isTiny) await expectTinyFits(other, base.open("vae"));
   // An autoencoder of a family with a transformer takes the place of the checkpoint's own: its class may be that family's alone.
   const replaced = other && "transformer" in family.parts ? new VirtualFolder(base.name, { base, folders: { vae: other } }) : undefined;
   const nets: Folder[] = [];

@@ -56,7 +56,10 @@ export interface OpenRequest {
    * default.
    */
   readonly predictionType?: PredictionType | undefined;
-  /** Folder, single file or hub id of an autoencoder to use instead of the checkpoint's. */
+  /**
+   * Folder, single file or hub id of an autoencoder to use instead of the checkpoint's; taesd is the tiny one for its latents: fast, and
+   * coarser.
+   */
   readonly vae?: ModelSource | undefined;
   /**
    * Text encoder for a transformer in a single file, or a list of several: files such as t5xxl_fp16, clip_l or qwen_3_4b. Each takes the
@@ -141,7 +144,10 @@ export const OPEN_FIELDS: Fields<OpenRequest> = {
     "What the network predicts: the noise (epsilon), the velocity (v_prediction) or the picture (sample). What the checkpoint says by default.",
     oneOf(...PREDICTION_TYPES),
   ),
-  vae: described("Folder, single file or hub id of an autoencoder to use instead of the checkpoint's.", modelSource),
+  vae: described(
+    "Folder, single file or hub id of an autoencoder to use instead of the checkpoint's; taesd is the tiny one for its latents: fast, and coarser.",
+    modelSource,
+  ),
   textEncoder: described(
     "Text encoder for a transformer in a single file, or a list of several: files such as t5xxl_fp16, clip_l or qwen_3_4b. Each takes the place of those of its kind.",
     oneOrList(modelSource, "one text encoder or a list of them, each a file"),
