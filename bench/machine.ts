@@ -4,10 +4,13 @@ import { createRequire } from "node:module";
 import { availableParallelism, cpus, release, totalmem, type } from "node:os";
 import { join } from "node:path";
 import { ROOT } from "./paths.js";
+import { thisProcessorKind } from "./processor-kind.js";
 
 /** Where something was measured. */
 export interface Machine {
   readonly cpu: string;
+  /** See `processorKind`. Old runs do not have it. */
+  readonly kind?: string;
   /** The processors that a process may use. Each thread of a core counts. */
   readonly cores: number;
   readonly memoryGiB: number;
@@ -17,6 +20,7 @@ export interface Machine {
 export function thisMachine(): Machine {
   return {
     cpu: cpus()[0]?.model.trim() ?? "unknown",
+    kind: thisProcessorKind(),
     cores: availableParallelism(),
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     os: `${distribution() ?? type()} (${type()} ${release()})`,
