@@ -25,6 +25,10 @@ export interface Value {
    * use them if they can.
    */
   readonly bands?: readonly Value[];
+  /** The same numbers with channels last, [batch, ..., channels], if they were made so. Operations use them if they can. */
+  readonly channelsLast?: Value;
+  /** The value after SiLU, if one operation of the runtime makes both. */
+  readonly withSilu?: () => Value;
 }
 
 /** A node's result, and how it is made. */
@@ -198,9 +202,11 @@ export class Graph {
     return values;
   }
 
-  /** `value` as numbers of another dtype. */
+  /** `value` as numbers of another dtype. The same conversion is made once: a text's features are read by every cross-attention. */
   cast(value: Value, dtype: DType): Value {
-    return value.dtype === dtype ? value : this.node("Cast", [value], { ...castTo(dtype), shape: value.shape, dtype });
+    if (value.dtype === dtype) return value;
+    const key = `${value.name} as ${dtype}${this.section === this.conversions ? " early" : ""}`;
+    return this.once(key, () => this.node("Cast", [value], { ...castTo(dtype), shape: value.shape, dtype }));
   }
 
   /** A constant, float32 by default. Equal constants are written once. */

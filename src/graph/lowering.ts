@@ -28,6 +28,11 @@ export interface GraphCapabilities {
    * Whether the provider's fused attention gives right results on this device. It matters only if the table says that it must be checked.
    */
   readonly fusedAttention?: boolean | undefined;
+  /**
+   * Whether the provider's operators for diffusion give right results in half precision on this device: convolution and group norm with
+   * channels last, and the gated GELU.
+   */
+  readonly diffusionOperators?: boolean | undefined;
   /** The largest weight of products in 8-bit integers; undefined if it was not measured. */
   readonly byteRange?: ByteRange | undefined;
 }
@@ -44,6 +49,15 @@ export interface TargetLowering {
   readonly winograd: WinogradSizes | undefined;
   /** Whether convolutions of 6, 9, 15, 18, ... channels (multiples of 3, but not of 4) get one more channel, of zeros. */
   readonly padsThreeChannels: boolean;
+  /**
+   * In half precision, pictures have their channels last, and convolutions and group norms are operations of the runtime that take them so,
+   * if the device's are right.
+   */
+  readonly channelsLast: boolean;
+  /**
+   * Widths (value and gate together) for which a gated GELU is one operation of the runtime in half precision, if the device's is right.
+   */
+  readonly gatedGelu: readonly number[];
   /** Which attention is one operation of the runtime (fused), and which is written out step by step. */
   readonly attention: AttentionSizes & {
     /** Whether the fused operation is right only on some devices, so that each device must be checked first. */
@@ -116,6 +130,8 @@ const PROCESSOR: TargetLowering = {
   // 1.8 times as fast as the runtime's convolution with 320 channels at 64 x 64, 1.9 with 640 at 32 x 32, 1.4 with 1280 at 16 x 16.
   winograd: { fewestChannels: 128, fewestSquares: 16 },
   padsThreeChannels: false,
+  channelsLast: false,
+  gatedGelu: [],
   attention: ALL_FUSED,
   sine: "own",
   rowBlocks: {
@@ -138,6 +154,8 @@ const PROVIDER: TargetLowering = {
   halfPrecision: false,
   winograd: undefined,
   padsThreeChannels: false,
+  channelsLast: false,
+  gatedGelu: [],
   attention: ALL_FUSED,
   sine: "own",
   rowBlocks: undefined,
@@ -182,14 +200,26 @@ const LOWERINGS: { readonly [T in Target]: TargetLowering } = {
     sine: "polynomial",
     blockProducts: true,
   },
-  cuda: { ...PROVIDER, halfPrecision: true, blockProducts: true },
+  cuda: {
+    ...PROVIDER,
+    halfPrecision: true,
+    // cuDNN's half-precision convolutions take pictures so. In float32 the provider's group norm would subtract squares of almost the same
+    // size.
+    channelsLast: true,
+    // The widths that the kernel has.
+    gatedGelu: [2560, 5120, 6144, 10240, 12288],
+    blockProducts: true,
+  },
   coreml: PROVIDER,
   dml: PROVIDER,
 };
 
 /** How the operations of one graph are written: its target's row, with the facts of the device applied. */
 export interface Lowering
-  extends Pick<TargetLowering, "winograd" | "padsThreeChannels" | "sine" | "rowBlocks" | "weights" | "blockProducts"> {
+  extends Pick<
+    TargetLowering,
+    "winograd" | "padsThreeChannels" | "channelsLast" | "gatedGelu" | "sine" | "rowBlocks" | "weights" | "blockProducts"
+  > {
   /** What the network computes in; its inputs and outputs stay float32. */
   readonly float: Float;
   /** How large products are computed in 8-bit integers; undefined: in floats. */
@@ -207,14 +237,17 @@ export function targetLowering(target: Target): TargetLowering {
 
 /** How a graph for this device is written. */
 export function loweringFor(
-  { device, halfPrecision, fusedAttention, byteRange }: GraphCapabilities,
+  { device, halfPrecision, fusedAttention, diffusionOperators = false, byteRange }: GraphCapabilities,
   { precision = "exact" }: { readonly precision?: "exact" | "fast" } = {},
 ): Lowering {
   const { bytes, attention, ...row } = LOWERINGS[device];
   const isFast = precision === "fast";
+  const isHalf = isFast && row.halfPrecision && halfPrecision === true;
   return {
     ...row,
-    float: isFast && row.halfPrecision && halfPrecision ? "float16" : "float32",
+    float: isHalf ? "float16" : "float32",
+    channelsLast: row.channelsLast && isHalf && diffusionOperators,
+    gatedGelu: isHalf && diffusionOperators ? row.gatedGelu : [],
     bytes: isFast && bytes && byteRange ? { ...bytes, range: byteRange } : undefined,
     attention: attention.mustBeChecked && !fusedAttention ? { ...attention, widestFusedHead: 0 } : attention,
   };

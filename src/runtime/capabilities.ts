@@ -72,7 +72,8 @@ export async function probe(
   if (onlyHardware && isSoftware) return { problem: "its driver computes in software" };
   const halfPrecision = isFast && (await computesHalves(sessions, device));
   const fusedAttention = !targetLowering(device).attention.mustBeChecked || (await isFusedAttentionRight(sessions, device));
-  return { capabilities: Object.freeze({ device, halfPrecision, fusedAttention, byteRange: undefined, isSoftware }) };
+  const diffusionOperators = (halfPrecision && (await hasDiffusionOperators(sessions, device))) || undefined;
+  return { capabilities: Object.freeze({ device, halfPrecision, fusedAttention, diffusionOperators, byteRange: undefined, isSoftware }) };
 }
 
 /** A device without half precision loads such a graph, but refuses to run it. */
@@ -109,6 +110,13 @@ async function isFusedAttentionRight(sessions: DeviceSessions, device: ResolvedD
   } catch {
     return false;
   }
+}
+
+/** The provider's operators for diffusion. Their check is loaded where there is something to check: not in pages. */
+async function hasDiffusionOperators(sessions: DeviceSessions, device: ResolvedDevice): Promise<boolean> {
+  if (!targetLowering(device).channelsLast) return false;
+  const { areDiffusionOperatorsRight } = await import("./diffusion-operators.js");
+  return areDiffusionOperatorsRight(device, (graph, feeds) => runOnce(sessions, graph, feeds));
 }
 
 /** Finds out whether sums of two products of bytes are clipped to 16 bits, as on x86 processors without VNNI. */

@@ -1,9 +1,13 @@
 import { describe, expect, it, vi } from "vitest";
 import { DeviceError } from "../../src/errors.js";
+import type { Graph } from "../../src/graph/graph.js";
+import { createEngine } from "../../src/platform/node/engine.js";
 import type { Capabilities } from "../../src/runtime/capabilities.js";
 import { type ProbeOptions, probe } from "../../src/runtime/capabilities.js";
 import type { ResolvedDevice } from "../../src/runtime/device.js";
+import { areDiffusionOperatorsRight } from "../../src/runtime/diffusion-operators.js";
 import type { EngineHost } from "../../src/runtime/engine-host.js";
+import { withoutProviderOperators } from "../helpers/provider-operators.js";
 import { type FakeAnswers, FakeThread, fakeEncode, fakeHost } from "./fake-host.js";
 
 interface Given extends Partial<ProbeOptions> {
@@ -84,6 +88,42 @@ describe("fused attention", () => {
 
   it("is used on WebGPU if it is within rounding", async () => {
     expect((await probed("webgpu", { answers: { fusedError: 1e-6 } })).capabilities?.fusedAttention).toBe(true);
+  });
+});
+
+describe("operators for diffusion", () => {
+  // The check itself, with the CPU in CUDA's place.
+  const check = async (change: (graph: ReturnType<Graph["finish"]>) => ReturnType<Graph["finish"]>) => {
+    const cpu = await createEngine({ device: "cpu" });
+    try {
+      return await areDiffusionOperatorsRight("cuda", async (graph, feeds) => (await cpu.load(change(graph.finish()))).run(feeds));
+    } finally {
+      await cpu.dispose();
+    }
+  };
+
+  it("are used if they are right", async () => {
+    expect(await check(withoutProviderOperators)).toBe(true);
+  });
+
+  it("are not used if they are wrong, or not there", async () => {
+    const wrong = (attribute: string) =>
+      check((graph) => {
+        const nodes = graph.model.nodes.map((node) =>
+          attribute in node.attributes
+            ? { ...node, attributes: { ...node.attributes, [attribute]: attribute === "groups" ? 8 : 0 } }
+            : node,
+        );
+        return withoutProviderOperators({ ...graph, model: { ...graph.model, nodes } });
+      });
+    expect(await wrong("groups")).toBe(false);
+    expect(await wrong("activation")).toBe(false);
+    expect(await check((graph) => graph)).toBe(false);
+  });
+
+  it("are looked for on CUDA in half precision only", async () => {
+    expect((await probed("cuda", { precision: "exact" })).capabilities?.diffusionOperators).toBeUndefined();
+    expect((await probed("webgpu")).capabilities?.diffusionOperators).toBeUndefined();
   });
 });
 

@@ -3,7 +3,7 @@ import { add, elementwise, mul, sub } from "./elementwise.js";
 
 /** x * sigmoid(x), written as ONNX Runtime's one-pass QuickGelu with alpha 1. */
 export function silu(x: Value): Value {
-  return elementwise("QuickGelu", [x], { domain: "com.microsoft", attributes: { alpha: { float: 1 } } });
+  return x.withSilu?.() ?? elementwise("QuickGelu", [x], { domain: "com.microsoft", attributes: { alpha: { float: 1 } } });
 }
 
 /** x * sigmoid(1.702 x), OpenAI CLIP's approximation of GELU. */
@@ -14,6 +14,19 @@ export function quickGelu(x: Value): Value {
 /** The exact GELU, with erf. */
 export function gelu(x: Value): Value {
   return elementwise("Gelu", [x], { attributes: { approximate: "none" } });
+}
+
+/** Whether {@link gatedGelu} is one operation for x [batch, tokens, width]. */
+export function hasGatedGelu({ graph, shape }: Value, width: number): boolean {
+  return shape.length === 3 && graph.lowering.gatedGelu.includes(width);
+}
+
+/** The first half of each row of x [batch, tokens, width] times the GELU of its second half (Shazeer 2020), as one operation. */
+export function gatedGelu(x: Value): Value {
+  const { graph, shape, dtype } = x;
+  const [batch = 0, tokens = 0, width = 0] = shape;
+  const bias = graph.constant(new Float32Array(width), [width], dtype);
+  return graph.node("BiasSplitGelu", [x, bias], { shape: [batch, tokens, width / 2], domain: "com.microsoft" });
 }
 
 /** GELU by its approximation with a hyperbolic tangent. */

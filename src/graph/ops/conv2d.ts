@@ -1,7 +1,8 @@
 import { ArgumentError } from "../../errors.js";
 import type { Value } from "../graph.js";
+import { fromChannelsLast, toChannelsLast } from "./channels-last.js";
 import { narrow } from "./precision.js";
-import { concat, expand, extent } from "./shapes.js";
+import { concat, expand, extent, transpose } from "./shapes.js";
 
 /** The stride and padding of a convolution. `padding` is one number for all sides, or [top, left, bottom, right]. */
 export interface ConvOptions {
@@ -17,10 +18,24 @@ export function conv2d(x: Value, weight: Value, bias: Value | undefined, { strid
   if (x.graph.lowering.padsThreeChannels && channels > 3 && channels % 3 === 0 && channels % 4 !== 0) {
     return conv2d(withZeroChannel(x), withZeroChannel(weight), bias, { stride, padding });
   }
-  return x.graph.node("Conv", [narrow(x), weight, bias], {
-    shape: convolvedShape(x, weight, { stride, padding }),
-    attributes: { kernel_shape: [kernel, kernel], strides: [stride, stride], pads: padsOf(padding) },
-  });
+  const shape = convolvedShape(x, weight, { stride, padding });
+  const attributes = { kernel_shape: [kernel, kernel], strides: [stride, stride], pads: padsOf(padding) };
+  if (!x.graph.lowering.channelsLast) return x.graph.node("Conv", [narrow(x), weight, bias], { shape, attributes });
+  const [batch, outChannels, ...sides] = shape;
+  return fromChannelsLast(
+    x.graph.node("NhwcConv", [toChannelsLast(narrow(x)), kernelsLast(weight), bias], {
+      shape: [batch, ...sides, outChannels],
+      domain: "com.microsoft",
+      attributes,
+    }),
+  );
+}
+
+/** A convolution's weight [out, in, kernel, kernel] as [out, kernel, kernel, in]. */
+function kernelsLast(weight: Value): Value {
+  const { graph } = weight;
+  const change = (kernels: Value) => transpose(kernels, [0, 2, 3, 1]);
+  return graph.isWeight(weight) ? graph.changed(weight, "with channels last", change) : change(weight);
 }
 
 /** The shape of a convolution's result. */

@@ -1,5 +1,6 @@
 import type { NodeOptions, Value } from "../graph.js";
 import { joinRows, takeRows } from "./bands.js";
+import { broadcastLast, fromChannelsLast } from "./channels-last.js";
 import { alike } from "./precision.js";
 import { broadcast, extent, repeatBatch } from "./shapes.js";
 
@@ -84,6 +85,8 @@ function polynomialSine(x: Value, halfTurns: 0 | 1): Value {
 
 /** An operation on each number, with NumPy broadcasting; band by band if a picture is in bands. */
 export function elementwise(op: string, inputs: readonly [Value, ...Value[]], options: Omit<NodeOptions, "shape"> = {}): Value {
+  const last = broadcastLast(inputs);
+  if (last) return fromChannelsLast(elementwise(op, last as [Value, ...Value[]], options));
   const bands = inputs.find((input) => input.bands)?.bands;
   if (!bands) return inputs[0].graph.node(op, alike(inputs), { ...options, shape: inputs.map(({ shape }) => shape).reduce(broadcast) });
   let end = 0;

@@ -2,6 +2,7 @@ import { ConfigError } from "../../errors.js";
 import { sizeOf } from "../../tensor/tensor.js";
 import type { Value } from "../graph.js";
 import { joinRows } from "./bands.js";
+import { fromChannelsLast, toChannelsLast } from "./channels-last.js";
 import { add, div, mul, scale, shift, sub } from "./elementwise.js";
 import { narrow, widen } from "./precision.js";
 import { matmul } from "./products.js";
@@ -14,7 +15,37 @@ import { concat, extent, reshape, slice } from "./shapes.js";
 export function groupNormalize(x: Value, groups: number, epsilon: number, weight: Value, bias: Value): Value {
   const channels = extent(x, 1);
   if (!(channels % groups === 0)) throw new ConfigError(`${channels} channels do not divide into ${groups} groups (norm_num_groups)`);
+  if (isGroupNormFused(x, groups, weight)) return normalizeLast(x, groups, epsilon, weight, bias);
   return (x.bands ? normalizeBands : normalizeWhole)(x, groups, epsilon, weight, bias);
+}
+
+/** The kernel of the runtime's GroupNorm reads two channels at once, and has threads for this many channels of a group. */
+const LARGEST_FUSED_GROUP = 256;
+
+function isGroupNormFused({ graph, shape }: Value, groups: number, weight: Value): boolean {
+  const perGroup = (shape[1] ?? 0) / groups;
+  return (
+    graph.lowering.channelsLast &&
+    shape.length === 4 &&
+    sizeOf(weight.shape) === shape[1] &&
+    perGroup % 2 === 0 &&
+    perGroup <= LARGEST_FUSED_GROUP
+  );
+}
+
+/** Group normalisation with channels last, by the runtime's GroupNorm. Its gain and bias are always float32. */
+function normalizeLast(input: Value, groups: number, epsilon: number, weight: Value, bias: Value): Value {
+  const x = toChannelsLast(narrow(input));
+  const perChannel = (value: Value) => widen(reshape(value, [-1]));
+  const normed = (activation: 0 | 1) =>
+    fromChannelsLast(
+      x.graph.node("GroupNorm", [x, perChannel(weight), perChannel(bias)], {
+        shape: x.shape,
+        domain: "com.microsoft",
+        attributes: { epsilon: { float: epsilon }, groups, activation, channels_last: 1 },
+      }),
+    );
+  return { ...normed(0), withSilu: () => normed(1) };
 }
 
 /** Group normalisation by the runtime's InstanceNormalization. */

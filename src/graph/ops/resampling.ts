@@ -1,5 +1,7 @@
+import type { Shape } from "../../tensor/tensor.js";
 import type { Value } from "../graph.js";
 import { bandsOf, joinRows, takeRows } from "./bands.js";
+import { fromChannelsLast } from "./channels-last.js";
 import { type ConvOptions, conv2d } from "./conv2d.js";
 import { scale } from "./elementwise.js";
 import { widen } from "./precision.js";
@@ -9,11 +11,14 @@ import { concat, extent, reshape, slice, transpose } from "./shapes.js";
 export function resizeNearest(x: Value, height: number, width: number): Value {
   const { graph } = x;
   const [batch = 0, channels = 0] = x.shape;
-  const shape = [batch, channels, height, width];
-  return graph.node("Resize", [x, undefined, undefined, graph.integers(shape)], {
-    shape,
-    attributes: { mode: "nearest", coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" },
-  });
+  const resized = (picture: Value, shape: Shape) =>
+    graph.node("Resize", [picture, undefined, undefined, graph.integers(shape)], {
+      shape,
+      attributes: { mode: "nearest", coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" },
+    });
+  return x.channelsLast
+    ? fromChannelsLast(resized(x.channelsLast, [batch, height, width, channels]))
+    : resized(x, [batch, channels, height, width]);
 }
 
 /** Every pixel of x [batch, channels, height, width] as a square of 2 x 2, band by band if the result is large. */

@@ -1,6 +1,7 @@
 import { ArgumentError } from "../../errors.js";
 import { type Shape, sizeOf } from "../../tensor/tensor.js";
 import type { Value } from "../graph.js";
+import { axisOfLast, fromChannelsLast, isChannelsLast, reordered, reshapedLast, toChannelsLast } from "./channels-last.js";
 import { alike } from "./precision.js";
 
 /** The same numbers in another shape; one extent may be -1. */
@@ -11,11 +12,17 @@ export function reshape(x: Value, shape: Shape): Value {
     throw new ArgumentError(`[${x.shape}] cannot be seen as [${shape}]`);
   if (String(full) === String(x.shape)) return x;
   const { graph } = x;
-  return graph.once(`${x.name} as [${full}]`, () => graph.node("Reshape", [x, graph.integers(full)], { shape: full, dtype: x.dtype }));
+  const plain = graph.once(`${x.name} as [${full}]`, () =>
+    graph.node("Reshape", [x, graph.integers(full)], { shape: full, dtype: x.dtype }),
+  );
+  const channelsLast = reshapedLast(x, full);
+  return channelsLast ? { ...plain, channelsLast } : plain;
 }
 
 /** x with its axes in another order. */
 export function transpose(x: Value, order: readonly number[]): Value {
+  const known = reordered(x, order);
+  if (known) return known;
   return x.graph.node("Transpose", [x], { shape: order.map((axis) => extent(x, axis)), dtype: x.dtype, attributes: { perm: order } });
 }
 
@@ -28,6 +35,10 @@ export function concat(values: readonly [Value, ...Value[]], axis: number): Valu
     ({ shape }) => shape.length !== first.shape.length || shape.some((size, i) => i !== axis && size !== first.shape[i]),
   );
   if (misfit) throw new ArgumentError(`[${first.shape}] and [${misfit.shape}] do not join along axis ${axis}`);
+  if (values.some(isChannelsLast)) {
+    const [head, ...tail] = values.map(toChannelsLast) as [Value, ...Value[]];
+    return fromChannelsLast(concat([head, ...tail], axisOfLast(axis, first.shape.length)));
+  }
   const shape = first.shape.map((size, i) => (i === axis ? total : size));
   return first.graph.node("Concat", alike(values), { shape, attributes: { axis } });
 }
@@ -38,6 +49,7 @@ export function slice(x: Value, axis: number, start: number, end: number, step =
   if (!(0 <= start && start < end && end <= extent(x, axis)))
     throw new ArgumentError(`[${x.shape}] has no part ${start} to ${end} on axis ${axis}`);
   if (start === 0 && end === x.shape[axis] && step === 1) return x;
+  if (x.channelsLast) return fromChannelsLast(slice(x.channelsLast, axisOfLast(axis, x.shape.length), start, end, step));
   const shape = x.shape.map((size, i) => (i === axis ? Math.ceil((end - start) / step) : size));
   const steps = step === 1 ? undefined : graph.integers([step]);
   return graph.node("Slice", [x, graph.integers([start]), graph.integers([end]), graph.integers([axis]), steps], { shape });
