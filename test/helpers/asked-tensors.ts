@@ -14,7 +14,7 @@ import { temporaryFolder } from "./temporary.js";
 export interface AskedNetwork<Model extends AsyncDisposable> {
   /** The class. */
   readonly open: { fromPretrained(folder: string, options: { readonly engine: Engine }): Promise<Model> };
-  /** Folder of a tiny network of the class in test/checkpoints, which shows the layers that have biases. */
+  /** Folder of a tiny network of the class in test/checkpoints, which shows the layers that have biases, and the numbers of axes. */
   readonly tiny: string;
   /** Builds all its graphs, with inputs for pictures of 1024 x 1024 pixels. */
   readonly run: (model: Model) => Promise<unknown>;
@@ -45,11 +45,13 @@ export async function askedTensors<Model extends AsyncDisposable>(
   writeFileSync(join(folder, "config.json"), JSON.stringify(config));
   // A file must be there; its tensor is not read.
   await writeSafetensors(join(folder, "diffusion_pytorch_model.safetensors"), { none: Tensor.zeros([1]) });
-  const biases = new Set(namesIn(tiny).map(pattern));
+  const ranks = ranksIn(tiny);
   const lines = new Set<string>();
   const stored = (scope: Scope, name: string, shape: Shape) => {
     const full = scope.name ? `${scope.name}.${name}` : name;
-    lines.add(line(nameOut(full), shape));
+    // Networks ask for shapes without axes of extent 1 at their ends.
+    const ones = Math.max(0, (ranks.get(pattern(nameIn(full))) ?? 0) - shape.length);
+    lines.add(line(nameOut(full), [...shape, ...Array<number>(ones).fill(1)]));
     return { name: full, dtype: "bfloat16", shape, file: { id: "none" }, offset: 0, length: 2 * sizeOf(shape) } as const;
   };
   const spies = [
@@ -64,7 +66,7 @@ export async function askedTensors<Model extends AsyncDisposable>(
       return this.graph.lookup(stored(this, name, shape), shape, indices);
     }),
     vi.spyOn(Scope.prototype, "hasTensor").mockImplementation(function (this: Scope, name) {
-      return biases.has(pattern(nameIn(`${this.name}.${name}`)));
+      return ranks.has(pattern(nameIn(`${this.name}.${name}`)));
     }),
     vi.spyOn(Scope.prototype, "has").mockReturnValue(false),
   ];
@@ -90,14 +92,17 @@ function pattern(name: string): string {
   return name.replace(/\d+/g, "#");
 }
 
-/** Names of the tensors in a network's folder. */
-function namesIn(folder: string): string[] {
+/** The fewest axes of the tensors in a network's folder, by the patterns of their names. */
+function ranksIn(folder: string): ReadonlyMap<string, number> {
   const files = readdirSync(folder).filter((file) => file.endsWith(".safetensors"));
-  return files.flatMap((file) => {
+  const tensors = files.flatMap((file) => {
     const bytes = readFileSync(join(folder, file));
     const header = bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE()));
-    return Object.keys(JSON.parse(header.toString()) as object);
+    return Object.entries(JSON.parse(header.toString()) as Readonly<Record<string, { readonly shape?: Shape }>>);
   });
+  const ranks = new Map<string, number>();
+  for (const [name, { shape = [] }] of tensors) ranks.set(pattern(name), Math.min(shape.length, ranks.get(pattern(name)) ?? shape.length));
+  return ranks;
 }
 
 /** An engine that takes graphs and computes nothing: outputs have their shapes and no numbers. */

@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
 import { AutoencoderKLFlux2 } from "../../src/models/autoencoder-kl-flux2.js";
+import { AutoencoderKLQwenImage } from "../../src/models/autoencoder-kl-qwen-image.js";
 import { ChromaTransformer2DModel } from "../../src/models/chroma-transformer-2d.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../../src/models/clip-text.js";
 import { FluxTransformer2DModel } from "../../src/models/flux-transformer-2d.js";
@@ -35,7 +36,7 @@ function network<Model extends AsyncDisposable>(
 /** Inputs of FLUX.1's transformer and its kin for 1024 x 1024 pixels. */
 const fluxTokens = { encoderHiddenStates: zeros(1, 512, 4096), imgIds: zeros(64 * 64, 3), txtIds: zeros(512, 3) };
 
-/** Each class of test/fixtures/full-size. */
+/** Each class of test/fixtures/full-size. It has no Krea2Transformer2DModel, a family that Darkroom does not run. */
 const NETWORKS: Readonly<Record<string, Build>> = {
   AutoencoderKLFlux2: network(AutoencoderKLFlux2, "flux2-klein-base-mini/vae", async (model) => {
     await model.latentStatistics();
@@ -99,7 +100,34 @@ const NETWORKS: Readonly<Record<string, Build>> = {
     await model.encode(zeros(1, 3, 1024, 1024));
     await model.decode(zeros(1, 16, 128, 128));
   }),
+  AutoencoderKLQwenImage: network(
+    AutoencoderKLQwenImage,
+    "qwen-image-mini/vae",
+    async (model) => {
+      await model.encode(zeros(1, 3, 1024, 1024));
+      await model.decode(zeros(1, 16, 128, 128));
+    },
+    { others: timeConvolutions },
+  ),
 };
+
+/** What Qwen-Image's autoencoder has for several frames. A picture is one frame, for which it is not read. */
+function timeConvolutions({ config }: AutoencoderKLQwenImage): readonly string[] {
+  const { baseDim, dimMult, numResBlocks, temperalDownsample } = config;
+  const convolution = (place: string, from: number, to: number) => [
+    `${place}.time_conv.bias [${to}]`,
+    `${place}.time_conv.weight [${to}, ${from}, 3, 1, 1]`,
+  ];
+  return temperalDownsample.flatMap((isHalved, level) => {
+    if (!isHalved) return [];
+    const [down, up] = [level, level + 1].map((each) => baseDim * (dimMult[each] ?? 0)) as [number, number];
+    return [
+      // Each level's blocks are followed by what halves the picture.
+      ...convolution(`encoder.down_blocks.${level * (numResBlocks + 1) + numResBlocks}`, down, down),
+      ...convolution(`decoder.up_blocks.${temperalDownsample.length - 1 - level}.upsamplers.0`, up, 2 * up),
+    ];
+  });
+}
 
 interface FullSize {
   readonly class: string;
