@@ -23,6 +23,7 @@ export const MODES: Readonly<Record<string, Mode>> = {
   fast: { precision: "fast" },
   q8: { quantize: "q8" },
   q4: { quantize: "q4" },
+  "q4-low-memory": { quantize: "q4", lowMemory: true },
   "cache-2": { request: { cache: { interval: 2 } } },
   "cache-3": { request: { cache: { interval: 3 } } },
 };

@@ -303,7 +303,8 @@ export abstract class Model<Config> implements AsyncDisposable {
     const outputs = await build(Object.fromEntries(values), new Scope(graph, this.weights, "", adapters.declare(graph)));
     for (const [name, value] of Object.entries<Value>(outputs)) graph.output(name, value);
     const finished = graph.finish();
-    expectMemory(this.engine, finished, { network, weightBytes });
+    const isQuantised = finished.model.nodes.some(({ op }) => op === "MatMulNBits");
+    expectMemory(this.engine, finished, { network, weightBytes, isQuantisable: isQuantisable(network) && !isQuantised });
     return { graph: finished, policy };
   }
 

@@ -98,6 +98,13 @@ export abstract class ChromaBase<Request extends ChromaRequest> extends PackedFl
     return new ChromaTextEncoders({ textEncoder, tokenizer, width: this.transformer.config.jointAttentionDim });
   }
 
+  protected blankFeatures(rows: number, tokens: number): ChromaFeatures {
+    return {
+      promptEmbeds: Tensor.zeros([rows, tokens, this.transformer.config.jointAttentionDim]),
+      promptAttentionMask: Tensor.full([rows, tokens], 1),
+    };
+  }
+
   protected async predictions(call: Call<Request>, { size, timesteps }: PlannedRun): Promise<Predictions> {
     const { transformer } = this;
     const imgIds = this.positions(size);

@@ -170,6 +170,14 @@ export abstract class FluxBase<Request extends FluxRequest & TrueGuidanceOptions
     }
   }
 
+  protected blankFeatures(rows: number, tokens: number): FluxFeatures {
+    const { jointAttentionDim, pooledProjectionDim } = this.transformer.config;
+    return {
+      promptEmbeds: Tensor.zeros([rows, tokens, jointAttentionDim]),
+      pooledPromptEmbeds: Tensor.zeros([rows, pooledProjectionDim]),
+    };
+  }
+
   protected predictions(call: Call<Request>, run: PlannedRun): Promise<Predictions> {
     return this.seeing(call, run, {});
   }

@@ -63,8 +63,9 @@ export class FluxFillPipeline extends FluxBase<FluxFillRequest> {
       );
     };
     const numbers = request.maskedImageLatents ? repeatToBatch("maskedImageLatents", request.maskedImageLatents, batch) : await masked();
-    const predictions = await this.seeing(call, { size, timesteps }, { numbers });
-    return yield* this.flow(call, { size, timesteps }, latents, predictions);
+    const run = { size, timesteps };
+    const predictions = await this.predictionsInRoom(call, run, (pipeline) => pipeline.seeing(call, run, { numbers }));
+    return yield* this.flow(call, run, latents, predictions);
   }
 }
 

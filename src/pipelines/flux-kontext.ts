@@ -98,9 +98,11 @@ export class FluxKontextPipeline extends FluxBase<FluxKontextRequest> {
     const size = this.fitted(request);
     const timesteps = this.plan(call, size);
     const reference = request.image === undefined ? undefined : await this.reference(request.image, request, batch);
-    const predictions = await this.seeing(call, { size, timesteps }, { reference });
+    const run = { size, timesteps };
+    const others = reference?.positions.shape[0];
+    const predictions = await this.predictionsInRoom(call, run, (pipeline) => pipeline.seeing(call, run, { reference }), others);
     const latents = this.noise(call, size);
-    return yield* this.flow(call, { size, timesteps }, latents, predictions);
+    return yield* this.flow(call, run, latents, predictions);
   }
 
   /** The shape that the request asks for, with `maxArea` pixels. */

@@ -7,13 +7,13 @@ import { Flux2Transformer2DModel } from "../models/flux2-transformer.js";
 import { Qwen3Model } from "../models/qwen3.js";
 import { type Fields, instanceOf, orNull } from "../options/fields.js";
 import { gridPositions } from "../tensor/grid-positions.js";
-import { concat, type Shape, type Tensor } from "../tensor/tensor.js";
+import { concat, type Shape, Tensor } from "../tensor/tensor.js";
 import { Qwen2Tokenizer } from "../tokenizer/qwen2.js";
 import { warn } from "../warnings.js";
 import { LATENT_DIFFUSION_PARTS } from "./latent-diffusion.js";
 import { GUIDANCE_FIELDS, type GuidanceOptions, type PromptEmbeds } from "./latent-diffusion-request.js";
 import { conditionOn } from "./prompt/conditioning.js";
-import { type Flux2KleinPromptOptions, Flux2KleinTextEncoders, outLayers } from "./prompt/flux2-klein.js";
+import { type Flux2KleinFeatures, type Flux2KleinPromptOptions, Flux2KleinTextEncoders, outLayers } from "./prompt/flux2-klein.js";
 import type { Prompted } from "./prompt/prompt-options.js";
 import { joinRows } from "./prompt/text-encoders.js";
 import type { Size } from "./shared/arguments.js";
@@ -220,10 +220,16 @@ export class Flux2KleinPipeline extends TransformerPipeline<Flux2KleinRequest, F
     const size = this.size({ height: request.height ?? pictures[0]?.height, width: request.width ?? pictures[0]?.width });
     const timesteps = this.plan(call, size);
     const references = pictures.length > 0 ? await this.references(pictures, statistics) : undefined;
-    const predictions = await this.predictions(call, { size, timesteps }, references);
+    const run = { size, timesteps };
+    const others = references?.positions.length;
+    const predictions = await this.predictionsInRoom(call, run, (pipeline) => pipeline.predictions(call, run, references), others);
     const latents = this.noise(call, size);
     const unpack = (tokens: Tensor) => unpacked(tokens, this.noiseShape(tokens.shape[0] ?? 0, size), statistics);
     return yield* this.loop(call, { latents, timesteps, ...predictions, unpack });
+  }
+
+  protected blankFeatures(rows: number, tokens: number): Flux2KleinFeatures {
+    return { promptEmbeds: Tensor.zeros([rows, tokens, this.transformer.config.jointAttentionDim]) };
   }
 
   protected async predictions(

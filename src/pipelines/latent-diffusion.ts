@@ -71,6 +71,8 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   vae: Autoencoder;
   /** The values of options that a request leaves out. */
   protected abstract readonly defaults: PromptedDefaults;
+  /** Calls whose pictures were found to have room to be decoded. */
+  private readonly decodable = new WeakSet<Call<Request>>();
 
   constructor({ vae, scheduler }: LatentDiffusionComponents, source?: ComponentSource) {
     super(scheduler, source);
@@ -193,10 +195,12 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
 
   /** The denoising loop over a network's guided predictions, with previews. `timesteps` are the scheduler's by default. */
   protected async *loop(
-    { request: { onStepEnd }, scheduler, generator, guidance, stepOptions, outputType, signal, turn }: Call<Request>,
+    call: Call<Request>,
     { unpack = asTheyAre, steerable: parts = [], ...options }: LatentLoopOptions,
   ): AsyncGenerator<DenoisingStep, Denoised, void> {
-    if (outputType !== "latent") await this.expectRoomToDecode(unpack(options.latents));
+    const { onStepEnd } = call.request;
+    const { scheduler, generator, guidance, stepOptions, signal, turn } = call;
+    await this.expectRoomToDecode(call, unpack(options.latents));
     const decode = (latents: Tensor) => this.preview(unpack(latents));
     const endStep = onStepEnd && steering(turn, { onStepEnd, guidance, parts, asStep: (loopTurn) => withPreview(loopTurn, decode) });
     const loop = denoisingLoop({
@@ -227,10 +231,11 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     return this.vae.config;
   }
 
-  /** Checks, before the first step, that one of the pictures can be decoded. @throws MemoryError */
-  private async expectRoomToDecode({ shape }: Tensor): Promise<void> {
+  /** Checks once, before the first step of a call, that one of its pictures can be decoded. @throws MemoryError */
+  protected async expectRoomToDecode(call: Call<Request>, { shape }: Tensor): Promise<void> {
     const { vae } = this;
-    if (!(vae instanceof Model) || shape.length !== 4) return;
+    if (!(vae instanceof Model) || shape.length !== 4 || call.outputType === "latent" || this.decodable.has(call)) return;
+    this.decodable.add(call);
     const one = [1, ...shape.slice(1)];
     const pixels = sizeOf(shape.slice(2)) * this.vaeScaleFactor ** 2;
     await vae.expectRoom(MOST_BYTES_OF_PIXEL * pixels, (network) => (network as typeof vae).decode(Tensor.zeros(one)));

@@ -172,6 +172,13 @@ export abstract class QwenImageBase<Request extends QwenImageRequest> extends Pa
     }
   }
 
+  protected blankFeatures(rows: number): QwenImageFeatures {
+    return {
+      promptEmbeds: Tensor.zeros([rows, 1, this.transformer.config.jointAttentionDim]),
+      promptEmbedsMask: Tensor.full([rows, 1], 1),
+    };
+  }
+
   protected async predictions(call: Call<Request>, { size, timesteps }: PlannedRun, references?: References): Promise<Predictions> {
     const { maxSequenceLength = MOST_TOKENS } = call.request;
     const conditioning = await conditionOn<Request, QwenImageFeatures, QwenImageInputs>(

@@ -129,8 +129,10 @@ export class QwenImageEditPlusPipeline extends QwenImageBase<QwenImageEditPlusRe
     const size = this.size({ height: request.height ?? native.height, width: request.width ?? native.width });
     const timesteps = this.plan(call, size);
     const references = await this.references(pictures, batch);
-    const predictions = await this.predictions(call, { size, timesteps }, references);
-    return yield* this.flow(call, { size, timesteps }, this.noise(call, size), predictions);
+    const run = { size, timesteps };
+    const others = references.tokens.shape[1];
+    const predictions = await this.predictionsInRoom(call, run, (pipeline) => pipeline.predictions(call, run, references), others);
+    return yield* this.flow(call, run, this.noise(call, size), predictions);
   }
 
   /** The pictures as the transformer sees them. */

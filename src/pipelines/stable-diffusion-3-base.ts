@@ -3,7 +3,7 @@ import { SD3Transformer2DModel } from "../models/sd3-transformer-2d.js";
 import { T5EncoderModel } from "../models/t5-encoder.js";
 import { type Fields, field, instanceOf, orNull, real } from "../options/fields.js";
 import type { Scheduler } from "../schedulers/shared/scheduler.js";
-import type { Tensor } from "../tensor/tensor.js";
+import { Tensor } from "../tensor/tensor.js";
 import { CLIPTokenizer } from "../tokenizer/clip.js";
 import { T5Tokenizer } from "../tokenizer/t5.js";
 import { LATENT_DIFFUSION_PARTS } from "./latent-diffusion.js";
@@ -32,6 +32,9 @@ import {
   TransformerPipeline,
   type TransformerRequest,
 } from "./transformer-pipeline.js";
+
+/** Tokens of a prompt for CLIP, before those for T5. */
+const CLIP_TOKENS = 77;
 
 /** The parts of a Stable Diffusion 3 checkpoint. */
 export interface StableDiffusion3Components extends TransformerComponents<SD3Transformer2DModel> {
@@ -165,6 +168,8 @@ export abstract class StableDiffusion3Base<Request extends StableDiffusion3Commo
     return new StableDiffusion3TextEncoders({ ...reading, widths: [jointAttentionDim, pooledProjectionDim] });
   }
 
+  protected override readonly defaultTokens = 256;
+
   protected get noiseChannels(): number {
     return this.transformer.config.inChannels;
   }
@@ -185,6 +190,14 @@ export abstract class StableDiffusion3Base<Request extends StableDiffusion3Commo
 
   protected override mu(tokens: number, steps: number, scheduler: Scheduler, request: Request): number {
     return request.mu ?? super.mu(tokens, steps, scheduler, request);
+  }
+
+  protected blankFeatures(rows: number, tokens: number): FluxFeatures {
+    const { jointAttentionDim, pooledProjectionDim } = this.transformer.config;
+    return {
+      promptEmbeds: Tensor.zeros([rows, CLIP_TOKENS + tokens, jointAttentionDim]),
+      pooledPromptEmbeds: Tensor.zeros([rows, pooledProjectionDim]),
+    };
   }
 
   protected async predictions(call: Call<Request>, { timesteps }: PlannedRun): Promise<Predictions> {

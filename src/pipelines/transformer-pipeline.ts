@@ -2,15 +2,17 @@ import { ArgumentError } from "../errors.js";
 import { resizeTensorBilinear } from "../image/resize-tensor.js";
 import type { Autoencoder } from "../models/autoencoder.js";
 import { AutoencoderTiny } from "../models/autoencoder-tiny.js";
+import { Model } from "../models/model.js";
 import { type Fields, needed, real, whole } from "../options/fields.js";
 import { followsFlow } from "../schedulers/shared/flow-settings.js";
 import type { Scheduler, TimestepOptions } from "../schedulers/shared/scheduler.js";
-import type { Shape, Tensor } from "../tensor/tensor.js";
+import { type Shape, Tensor } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
 import { type LoraNetworks, loraNetworksOf } from "./adapters/lora-adapters.js";
 import { type LatentDiffusionComponents, LatentDiffusionPipeline } from "./latent-diffusion.js";
 import { LATENT_DIFFUSION_FIELDS, type LatentDiffusionRequest, NOISE_FIELDS, type NoiseOptions } from "./latent-diffusion-request.js";
 import type { TextEmbeds } from "./prompt/prompt-options.js";
+import type { TextEncoders, TextFeatures } from "./prompt/text-encoders.js";
 import { expectSize, SIZE_FIELDS, type Size, type SizeOptions } from "./shared/arguments.js";
 import type { Call, Denoised } from "./shared/call.js";
 import type { ComponentSource } from "./shared/components.js";
@@ -21,6 +23,7 @@ import { type ImageInput, INPAINT_FIELDS, type InpaintImages, imageInput, readIm
 import { prepareInpainting } from "./shared/inpainting.js";
 import { colouredLatents, type LatentColours, measureColours } from "./shared/latent-colours.js";
 import { addInitialNoise, givenStart, initialLatents, sizeOfImages } from "./shared/latents.js";
+import { constant } from "./shared/per-step.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
 import type { Steerable } from "./shared/steering.js";
 
@@ -80,6 +83,11 @@ export interface Predictions {
   readonly steerable: readonly Steerable[];
 }
 
+/** Bytes that a pass takes for each token, more than in any transformer: FLUX.2's takes 400,000. */
+const MOST_BYTES_OF_TOKEN = 2 ** 20;
+/** Bytes that a pass takes for widened weights and a text, more than in any transformer. */
+const MOST_BYTES_BESIDE = 2 ** 31;
+
 /** Sides in pixels of pictures whose call names no size. */
 const NATIVE_SIDE = 1024;
 
@@ -103,6 +111,9 @@ export abstract class TransformerPipeline<
   /** Whether calls give the noise to start from as tokens; else in the shape in which it is drawn. */
   protected readonly takesPackedNoise: boolean = false;
 
+  /** Tokens of a prompt by default. */
+  protected readonly defaultTokens: number = 512;
+
   /** How colours depend on the latents of an autoencoder. */
   private colours: { readonly vae: Autoencoder; readonly measured: Promise<LatentColours> } | undefined;
 
@@ -113,6 +124,12 @@ export abstract class TransformerPipeline<
 
   /** The transformer's predictions in one call. Encodes the prompts. */
   protected abstract predictions(call: Call<Request>, run: PlannedRun): Promise<Predictions>;
+
+  /**
+   * Zeros in the shapes of features of so many prompts, which are filled up to so many tokens. If they are not, each has one token, since
+   * their number is known only when they are read.
+   */
+  protected abstract blankFeatures(rows: number, tokens: number): TextFeatures;
 
   /** Channels of the noise as it is drawn. */
   protected abstract get noiseChannels(): number;
@@ -200,11 +217,47 @@ export abstract class TransformerPipeline<
     return expectPacked(latents, [batch, this.tokens(size)]);
   }
 
+  /**
+   * What `predict` gives: the predictions of a call. Before it encodes the prompts, it is checked that a pass of the transformer, which
+   * sees `others` tokens of other pictures, too, and the decoding of a picture fit into memory.
+   * @throws MemoryError
+   */
+  protected async predictionsInRoom(
+    call: Call<Request>,
+    { size, timesteps }: PlannedRun,
+    predictions: (pipeline: this) => Promise<Predictions>,
+    others = 0,
+  ): Promise<Predictions> {
+    const { batch, isGuided, guidance } = call;
+    const { transformer } = this;
+    const latents = this.pack(Tensor.zeros(this.noiseShape(batch, size)));
+    await this.expectRoomToDecode(call, this.unpack(latents, size));
+    if (transformer instanceof Model) {
+      const blank = () => this.blankFeatures(batch, call.request.maxSequenceLength ?? this.defaultTokens);
+      const encode = async () => constant({ positive: blank(), negative: isGuided ? blank() : undefined });
+      const most = MOST_BYTES_BESIDE + MOST_BYTES_OF_TOKEN * (this.tokens(size) + others) * batch * (isGuided ? 2 : 1);
+      await transformer.expectRoom(most, async (checked) => {
+        const textEncoders: TextEncoders<Request> = { encode };
+        const pipeline: this = Object.create(this, {
+          transformer: { value: checked },
+          textEncoders: { value: textEncoders },
+          textEncodersFor: { value: async () => textEncoders },
+        });
+        const { predict } = await predictions(pipeline);
+        const guided = timesteps.findIndex((_, index) => guidance.at(index).isGuided);
+        const index = Math.max(0, guided);
+        await predict(latents, timesteps[index] ?? 0, index, latents);
+      });
+    }
+    return predictions(this);
+  }
+
   /** Makes pictures from noise. */
   protected async *fromNoise(call: Call<Request & NoiseStartOptions>): AsyncGenerator<DenoisingStep, Denoised, void> {
     const size = this.size(call.request);
     const timesteps = this.plan(call, size);
-    const predictions = await this.predictions(call, { size, timesteps });
+    const run = { size, timesteps };
+    const predictions = await this.predictionsInRoom(call, run, (pipeline) => pipeline.predictions(call, run));
     const latents = this.noise(call, size);
     return yield* this.flow(call, { size, timesteps }, latents, predictions);
   }
@@ -216,7 +269,8 @@ export abstract class TransformerPipeline<
     const image = await readImages(request.image, this.vae, { ...wanted, multiple: this.sizeMultiple });
     const size = this.size({ ...sizeOfImages(this.vae, image), ...wanted });
     const timesteps = this.plan(call, size, request.strength ?? this.defaults.strength ?? 1);
-    const predictions = await this.predictions(call, { size, timesteps });
+    const run = { size, timesteps };
+    const predictions = await this.predictionsInRoom(call, run, (pipeline) => pipeline.predictions(call, run));
     const noised = async () => {
       const start = await givenStart(this.vae, image, batch, generator);
       return this.pack(addInitialNoise(start, generator, scheduler, timesteps[0] ?? 0));
@@ -231,7 +285,8 @@ export abstract class TransformerPipeline<
     const size = this.size(read);
     const strength = request.strength ?? this.defaults.strength ?? 1;
     const timesteps = this.plan(call, size, strength);
-    const predictions = await this.predictions(call, { size, timesteps });
+    const run = { size, timesteps };
+    const predictions = await this.predictionsInRoom(call, run, (pipeline) => pipeline.predictions(call, run));
     const input = { vae: this.vae, inChannels: this.noiseChannels, call, timesteps, image, mask, size, strength };
     const { latents, afterStep, steerable } = await prepareInpainting(input);
     const denoised = yield* this.loop(call, {

@@ -1,7 +1,7 @@
 import { Qwen3Model } from "../models/qwen3.js";
 import { ZImageTransformer2DModel } from "../models/z-image-transformer.js";
 import { type Fields, field, instanceOf, orNull, real } from "../options/fields.js";
-import { concat, type Tensor } from "../tensor/tensor.js";
+import { concat, Tensor } from "../tensor/tensor.js";
 import { Qwen2Tokenizer } from "../tokenizer/qwen2.js";
 import type { GuidedRequest } from "./latent-diffusion.js";
 import { LATENT_DIFFUSION_PARTS } from "./latent-diffusion.js";
@@ -127,6 +127,10 @@ export abstract class ZImageBase<Request extends ZImageRequest> extends Transfor
   protected get textEncoders(): ZImageTextEncoders {
     const { textEncoder, tokenizer } = this;
     return new ZImageTextEncoders({ textEncoder, tokenizer, width: this.transformer.config.capFeatDim });
+  }
+
+  protected blankFeatures(rows: number): RaggedFeatures {
+    return { promptEmbeds: Tensor.zeros([rows, 1, this.transformer.config.capFeatDim]), promptEmbedsMask: Tensor.full([rows, 1], 1) };
   }
 
   protected get noiseChannels(): number {

@@ -12,6 +12,8 @@ export interface MemoryUse {
   readonly network: string;
   /** Bytes of all its weights in their files. */
   readonly weightBytes: number;
+  /** Whether `quantize` makes its weights smaller. */
+  readonly isQuantisable?: boolean;
 }
 
 /**
@@ -20,7 +22,7 @@ export interface MemoryUse {
  * WebAssembly weights count, too. The memory of GPUs is not known.
  * @throws MemoryError
  */
-export function expectMemory(engine: Engine, { memory }: FinishedGraph, { network }: MemoryUse): void {
+export function expectMemory(engine: Engine, { memory }: FinishedGraph, { network, isQuantisable = false }: MemoryUse): void {
   const available = engine.availableMemory?.();
   if (memory === undefined || available === undefined) return;
   const isWasm = engine.device === "wasm";
@@ -31,16 +33,21 @@ export function expectMemory(engine: Engine, { memory }: FinishedGraph, { networ
   const parts = isWasm ? ` (${gigabytes(memory.weights)} of weights, ${gigabytes(memory.working)} of intermediate results)` : "";
   throw new MemoryError(
     `${network} needs at least ${gigabytes(needed)} of memory for this request${parts}; there are ${gigabytes(available)}`,
-    { needed, available, hint: (name) => waysOut(name, engine, share) },
+    { needed, available, hint: (name) => waysOut(name, engine, { share, isQuantisable }) },
   );
 }
 
-/** What would fit: fewer pixels if the weights fit, and what saves memory. */
-function waysOut(name: Spelling, { lowMemory = false, device }: Engine, share: number): string {
+/** What would fit: fewer pixels if the weights fit, and what saves memory. `share` is the part of the results that has room. */
+function waysOut(
+  name: Spelling,
+  { lowMemory = false, device }: Engine,
+  { share, isQuantisable }: { readonly share: number; readonly isQuantisable: boolean },
+): string {
   const sides = Math.floor(20 * Math.sqrt(share)) * 5;
   const ways = [
     ...(sides > 0 ? [`pictures with at most ${sides} % of the sides, or fewer at once`] : []),
     ...(lowMemory ? [] : [name("lowMemory", { value: "true", code: "lowMemory: true" })]),
+    ...(isQuantisable ? [name("quantize", { value: "q4" })] : []),
     ...(device === "wasm" ? ["smaller weights (quantised ones), or the native library, which maps them from their files"] : []),
   ];
   const anyway = device === "cpu" ? "; to try it all the same, set the environment variable DARKROOM_MEMORY_CHECK=0" : "";

@@ -170,6 +170,10 @@ class FlowPipeline extends TransformerPipeline<FlowRequest, FakeTransformer> {
     return this.embed(options, { ...PROMPT_INPUT_FIELDS, ...GUIDANCE_FIELDS });
   }
 
+  protected blankFeatures(): never {
+    throw new Error("this transformer needs no memory");
+  }
+
   protected async predictions(call: Call<FlowRequest>, { timesteps }: PlannedRun): Promise<Predictions> {
     const conditioning = await conditionOn(this.textEncoders, call, timesteps, ({ positive, negative }, guidanceScale) => {
       const { promptEmbeds, promptEmbedsMask } = negative ? joinRows([negative, positive]) : positive;

@@ -20,9 +20,9 @@ function engine(device: Engine["device"], available: number | undefined, rest: P
   };
 }
 
-function refused(own: Engine, working: number, weights = 12 * GB): MemoryError | undefined {
+function refused(own: Engine, working: number, weights = 12 * GB, use = USE): MemoryError | undefined {
   try {
-    expectMemory(own, { model: EMPTY_MODEL, memory: { weights, working } }, USE);
+    expectMemory(own, { model: EMPTY_MODEL, memory: { weights, working } }, use);
     return undefined;
   } catch (error) {
     return error as MemoryError;
@@ -40,6 +40,13 @@ describe("a request that does not fit into memory", () => {
     );
     expect(error?.spell((name) => `--${name}`).hint).toContain("--lowMemory");
     expect(refused(engine("cpu", 4 * GB, { lowMemory: true }), 16 * GB)?.hint).not.toContain("lowMemory");
+  });
+
+  it("may fit with quantised weights, if the network can have them", () => {
+    const [own, use] = [engine("cpu", 4 * GB), { ...USE, isQuantisable: true }];
+    expect(refused(own, 16 * GB)?.hint).not.toContain("quantize");
+    expect(refused(own, 16 * GB, 0, use)?.hint).toContain('lowMemory: true; quantize: "q4"');
+    expect(refused(own, 16 * GB, 0, use)?.spell((name, { value } = {}) => `--${name} ${value}`).hint).toContain("--quantize q4");
   });
 
   it("is not refused for weights that are mapped from their files", () => {
