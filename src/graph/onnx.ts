@@ -42,6 +42,8 @@ export interface OnnxModel {
 
 const IR_VERSION = 9;
 const OPSET = 20;
+/** The first version in which DequantizeLinear has blocks. Only graphs with such nodes have it: some providers know fewer kernels of it. */
+const OPSET_WITH_BLOCKS = 21;
 
 /** TensorProto.DataType of onnx.proto. */
 export const DATA_TYPES: { readonly [D in DType]: number } = {
@@ -78,12 +80,13 @@ export async function encodeModel({ nodes, initializers, inputs, outputs }: Onnx
   }
   for (const port of inputs) graph.message(11, encodePort(port));
   for (const port of outputs) graph.message(12, encodePort(port));
+  const hasBlocks = nodes.some(({ op, attributes }) => op === "DequantizeLinear" && "block_size" in attributes);
   const opset = (domain: string, version: number) => new ProtoWriter().string(1, domain).integer(2, version);
   return new ProtoWriter()
     .integer(1, IR_VERSION)
     .string(2, "darkroom")
     .message(7, graph)
-    .message(8, opset("", OPSET))
+    .message(8, opset("", hasBlocks ? OPSET_WITH_BLOCKS : OPSET))
     .message(8, opset("com.microsoft", 1))
     .finish();
 }

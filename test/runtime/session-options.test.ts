@@ -26,7 +26,7 @@ describe("the CPU's session", () => {
         enableCpuMemArena: false,
         enableMemPattern: false,
         extra: {
-          session: { weights: "here", disable_prepacking: "1" },
+          session: { weights: "here", disable_prepacking: "1", disable_quant_qdq: "1" },
           optimization: { disable_specified_optimizers: "ConstantFolding" },
         },
       },

@@ -2,13 +2,13 @@ import type { Value } from "../graph.js";
 import { add } from "./elementwise.js";
 import { narrow } from "./precision.js";
 import { concat, reshape, transpose } from "./shapes.js";
-import { type CodedBlocks, marked, pairsOf } from "./unpacking.js";
+import { type CodedBlocks, marked, pairsOf, widened } from "./unpacking.js";
 
 /*
- * Products with quantised weights as they are. ONNX Runtime's MatMulNBits takes codes of 4 or 8 bits in blocks of 16 or more, with a scale
- * for each block, and 8 or 128 as the code of 0. What a format adds in each block beyond that (Q4_1, Q4_K, ...) is a second product, of the
- * sums of x over the blocks. It is a 32nd of the work, as ggml computes it, and needs no zero points, for which the runtime's kernels
- * differ.
+ * Products with quantised weights. On a processor, a weight is widened in one pass over its codes, right before its product. Elsewhere the
+ * product takes the codes as they are: ONNX Runtime's MatMulNBits takes codes of 4 or 8 bits in blocks of 16 or more, with a scale for each
+ * block, and 8 or 128 as the code of 0. What a format adds in each block beyond that (Q4_1, Q4_K, ...) is a second product, of the sums of
+ * x over the blocks. It is a 32nd of the work, as ggml computes it, and needs no zero points, for which the runtime's kernels differ.
  */
 
 /** Rows of a weight that are widened at once, in numbers, if it has no product of its own. */
@@ -19,20 +19,24 @@ export function packedProduct(
   x: Value,
   weight: Value,
   bias: Value | undefined,
-  widened: (x: Value, weight: Value) => Value,
+  multiplied: (x: Value, weight: Value) => Value,
 ): Value | undefined {
   const { graph } = x;
+  const { blockProducts, weights } = graph.lowering;
   const blocks = graph.blocksOf(weight);
   if (!blocks) return undefined;
   const [out = 0, features = 0] = weight.shape;
   const fits = features % (blocks.codes.shape[1] ?? 1) === 0;
-  if (graph.lowering.blockProducts && !blocks.table && fits) return withBias(blockProduct(narrow(x), blocks, out), bias);
+  if (!blocks.table && fits && blockProducts === "fused") return withBias(blockProduct(narrow(x), blocks, out), bias);
+  if (!blocks.table && blockProducts === "widened") {
+    return fits && blocks.offsets ? productWithOffsets(x, weight, bias, { ...blocks, offsets: blocks.offsets }) : undefined;
+  }
   const rowsAtOnce = Math.max(1, Math.floor(LARGEST_WIDENED / features));
-  if (graph.lowering.weights === "folded" || out <= rowsAtOnce) return undefined;
+  if (weights === "folded" || out <= rowsAtOnce) return undefined;
   const parts: Value[] = [];
   for (let start = 0; start < out; start += rowsAtOnce) {
     const part = graph.weightRows(weight, start, Math.min(out, start + rowsAtOnce));
-    const product = part && widened(x, part);
+    const product = part && multiplied(x, part);
     if (!product) return undefined;
     parts.push(product);
   }
@@ -58,6 +62,23 @@ function blockProduct(x: Value, blocks: CodedBlocks, out: number): Value {
     shape: [rows, out],
     attributes: { transB: 1 },
   });
+}
+
+/** x times the transpose of a weight whose blocks add something to each of their numbers. */
+function productWithOffsets(
+  x: Value,
+  weight: Value,
+  bias: Value | undefined,
+  { offsets, ...blocks }: CodedBlocks & { readonly offsets: Value },
+): Value {
+  const { graph } = x;
+  const [out = 0, features = 0] = weight.shape;
+  const [, size = 0] = blocks.codes.shape;
+  const shape = [x.shape[0] ?? 0, out];
+  const scaled = graph.varied(`${weight.name} without offsets`, () => reshape(widened(blocks), weight.shape));
+  const attributes = { transB: 1 };
+  const added = graph.node("Gemm", [sums(x, size), reshape(offsets, [out, features / size]), bias], { shape, attributes });
+  return graph.node("Gemm", [x, scaled, added], { shape, attributes });
 }
 
 /** What each block adds to each of its numbers beyond (code - 8 or 128) * scale; undefined if that is nothing. */
