@@ -81,7 +81,10 @@ function dequantised(codes: Value, scales: Value, zero: number): Value {
   const zeros =
     zero === 0
       ? undefined
-      : graph.node("Expand", [graph.constant([zero], [1, 1], "uint8"), graph.integers([blocks, 1])], { shape: [blocks, 1], dtype: "uint8" });
+      : graph.node("Expand", [graph.constant([zero], [1, 1], "uint8"), graph.integers([blocks, 1])], {
+          shape: [blocks, 1],
+          dtype: "uint8",
+        });
   return graph.node("DequantizeLinear", [codes, scales, zeros], {
     shape,
     dtype: "float32",
