@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import type { NeededPart } from "../checkpoint/single-file/needed-parts.js";
 import type { CheckpointInspection, InspectedPart, Inspection, LoraInspection, TensorCounts } from "../inspect/inspection.js";
 import { withoutControls } from "../printable.js";
 
@@ -12,7 +13,7 @@ export function addInspect(program: Command): void {
   program
     .command("inspect")
     .description("describe a checkpoint, LoRA or embedding")
-    .argument("<path>", "a folder, a .safetensors file, or a hub id that is in the cache")
+    .argument("<path>", "a folder, a .safetensors or .gguf file, or a hub id that is in the cache")
     .option("--revision <name>", "branch, tag or commit of a hub id")
     .option("--json", "print one line of JSON")
     .option("--verbose", "show the stack of an error")
@@ -50,6 +51,9 @@ function rowsOf(inspection: Inspection): readonly Row[] {
         ["family", inspection.family],
         ["weights", weightsOf(inspection)],
         ["variants", inspection.variants?.join(", ")],
+        ["configs", inspection.configs],
+        ["needs", inspection.needs?.map(({ part, className, source }) => `${part} (${className}): ${source}`)],
+        ["command", inspection.needs && commandFor(inspection.name, inspection.family ?? "", inspection.needs)],
       ];
     case "scheduler":
     case "tokenizer":
@@ -98,7 +102,7 @@ function rowsOf(inspection: Inspection): readonly Row[] {
 }
 
 function checkpointRows(inspection: CheckpointInspection): readonly Row[] {
-  const { layout, className, family, isInpainting, predictionType, isPredictionAssumed, scheduler, size, parts, counts, sources } =
+  const { layout, className, family, isInpainting, predictionType, isPredictionAssumed, scheduler, size, parts, counts, sources, advised } =
     inspection;
   // A folder's configs state all of this, so the source is not named.
   const told = (text: string | undefined, source: string) => text && (layout === "file" ? `${text} (${source})` : text);
@@ -112,9 +116,25 @@ function checkpointRows(inspection: CheckpointInspection): readonly Row[] {
     ["predicts", told(predictionType, isPredictionAssumed ? "assumed: the file does not say" : sources.predictionType)],
     ["scheduler", told(scheduler, sources.scheduler)],
     ["size", told(size === undefined ? undefined : `${size}x${size}`, sources.size)],
+    [
+      "advised",
+      advised &&
+        Object.entries(advised)
+          .map(([name, value]) => `${name} ${value}`)
+          .join(", "),
+    ],
     ["weights", countsOf(counts)],
     ["parts", present.map(([name, part]) => `${name.padEnd(width)}  ${part.className.padEnd(classWidth)}  ${partOf(part)}`.trimEnd())],
   ];
+}
+
+/** A command that makes a picture with a transformer's file. */
+function commandFor(file: string, family: string, needs: readonly NeededPart[]): string {
+  const quoted = /^[\w./:@-]+$/.test(file) ? file : JSON.stringify(file);
+  const edits = /Kontext|Edit|Fill/.test(family) ? " --image in.png" : "";
+  const masks = family.endsWith("Fill") ? " --mask mask.png" : "";
+  const parts = needs.map(({ part, source }) => ` ${part === "vae" ? "--vae" : "--text-encoder"} ${source}`);
+  return `darkroom generate "a red fox" --model ${quoted}${edits}${masks}${parts.join("")}`;
 }
 
 function longest(texts: readonly string[]): number {

@@ -131,6 +131,8 @@ export interface PublishedTransformer {
   readonly indexOptions?: Readonly<Record<string, boolean>>;
   /** Fields of the transformer's config by which it differs, in the spelling of config files. */
   readonly config?: Readonly<Record<string, string | number | boolean | null>>;
+  /** A word in the names of its repository and of its files, where no config tells it from another checkpoint. */
+  readonly named?: string;
   /** What its model card advises, where the pipeline's defaults are others. */
   readonly defaults?: Partial<Defaults>;
 }

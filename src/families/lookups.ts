@@ -157,8 +157,15 @@ export function familiesByIndex(className: string, requiresAestheticsScore: bool
   return kin.filter(({ indexOptions }) => (indexOptions.requires_aesthetics_score ?? requiresAestheticsScore) === requiresAestheticsScore);
 }
 
+/** The family of a published checkpoint with a transformer. */
+export function familyByRepository(repository: string): (TransformerFamily & { readonly id: FamilyId }) | undefined {
+  return TRANSFORMER_FAMILIES.find(({ published }) => published.some((each) => each.repository === repository));
+}
+
 /** What shows which of a family's published checkpoints another one is like. */
 export interface PublishedTraits {
+  /** The name of its folder, file or repository. */
+  readonly name: string;
   /** Values of `model_index.json` besides the parts, in camelCase. */
   readonly options: Readonly<Record<string, unknown>>;
   /** The config of its scheduler, in camelCase. */
@@ -171,16 +178,24 @@ export interface PublishedTraits {
  * The published checkpoint of a family with a transformer that has these values of `model_index.json` and of the transformer's config, and
  * shifts noise levels alike.
  */
-export function publishedLike({ id }: Family, { options, scheduler, transformer }: PublishedTraits): PublishedTransformer | undefined {
+export function publishedLike(
+  { id }: Family,
+  { name, options, scheduler, transformer }: PublishedTraits,
+): PublishedTransformer | undefined {
   const published = TRANSFORMER_FAMILIES.find((family) => family.id === id)?.published ?? [];
   const config = scheduler as Readonly<Record<string, unknown>>;
   const isAlike = (given: Readonly<Record<string, unknown>>, wanted: Readonly<Record<string, unknown>>) =>
-    Object.entries(wanted).every(([name, value]) => (given[camelCase(name)] ?? value) === value);
+    Object.entries(wanted).every(([field, value]) => given[camelCase(field)] === undefined || given[camelCase(field)] === value);
   const fields = transformer as Readonly<Record<string, unknown>> | undefined;
   return published.find(
-    ({ indexOptions = {}, scheduler: { shift = null }, config: own = {} }) =>
-      isAlike(options, indexOptions) && isAlike(config, { shift }) && (!fields || isAlike(fields, own)),
+    ({ indexOptions = {}, scheduler: { shift = null }, config: own = {}, named = "" }) =>
+      isNamed(name, named) && isAlike(options, indexOptions) && isAlike(config, { shift }) && (!fields || isAlike(fields, own)),
   );
+}
+
+/** Whether the last part of a name has this word. Snapshots in the hub's cache are named after commits, below the repository's folder. */
+export function isNamed(name: string, word: string): boolean {
+  return new RegExp(`${word}[^\\\\/]*([\\\\/]snapshots[\\\\/][^\\\\/]+)?[\\\\/]*$`, "i").test(name);
 }
 
 /** The family of a LoRA that has a tensor of this name. Most names say nothing. */

@@ -44,22 +44,32 @@ export const STABLE_DIFFUSION_3 = {
   lacks: ["guidanceRescale", "eta", "freeU", "pagScale", "promptSyntax", "cache"],
   published: [
     {
+      repository: "stabilityai/stable-diffusion-3.5-large-turbo",
+      scheduler: FLOW,
+      config: { qk_norm: "rms_norm", num_layers: 38 },
+      // Its configs are those of 3.5 large.
+      named: "turbo",
+      // As its model card advises.
+      defaults: { steps: 4, guidance: 0 },
+    },
+    {
       repository: "stabilityai/stable-diffusion-3.5-large",
       scheduler: FLOW,
       config: { qk_norm: "rms_norm", num_layers: 38 },
       // As its model card advises.
       defaults: { steps: 28, guidance: 3.5 },
     },
+    // Before 3.5 medium, because its config does not name the norms that it lacks.
+    {
+      repository: "stabilityai/stable-diffusion-3-medium-diffusers",
+      scheduler: FLOW,
+      config: { qk_norm: null, num_layers: 24 },
+    },
     {
       repository: "stabilityai/stable-diffusion-3.5-medium",
       scheduler: FLOW,
       config: { qk_norm: "rms_norm", num_layers: 24 },
       defaults: { steps: 40, guidance: 4.5 },
-    },
-    {
-      repository: "stabilityai/stable-diffusion-3-medium-diffusers",
-      scheduler: FLOW,
-      config: { qk_norm: null, num_layers: 24 },
     },
   ],
 } as const satisfies TransformerFamily;

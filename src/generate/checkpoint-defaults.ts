@@ -21,7 +21,7 @@ export interface CheckpointDefaults {
 
 /** What a checkpoint makes pictures from, by what `inspect` says about it; undefined for a checkpoint that `generate` does not know. */
 export function checkpointDefaults(checkpoint: CheckpointInspection): CheckpointDefaults | undefined {
-  const { name, family, className, isInpainting } = checkpoint;
+  const { name, family, className, isInpainting, advised } = checkpoint;
   const families = familiesByPipeline(className);
   const found = [...families, ...FAMILIES].find((each) => each.name === family) ?? families[0];
   if (!found) return undefined;
@@ -29,7 +29,7 @@ export function checkpointDefaults(checkpoint: CheckpointInspection): Checkpoint
   const starts = Object.entries(found.workflows)
     // A UNet that takes a masked picture takes nothing else. `generate` makes no videos.
     .filter(([start]) => !start.startsWith("motion-") && (!isInpainting || start.endsWith("mask")))
-    .map(([start, { defaults }]) => [start, { ...defaults, ...embedded?.defaults }]);
+    .map(([start, { defaults }]) => [start, { ...defaults, ...advised, ...embedded?.defaults }]);
   const enlarges = found.workflows.image?.enlarges;
   return {
     takesPrompt: found.takesPrompt,

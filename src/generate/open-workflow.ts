@@ -201,7 +201,7 @@ class LoadedWorkflow implements Workflow {
     const prepared = firstRun && isSame(request, firstRun.given) ? firstRun.prepared : await this.prepare(request);
     const { index, family, control, isEmbedded } = files;
     const { scheduler, transformer } = networks.pipeline;
-    const traits = { options: index.options, scheduler: scheduler.config, transformer: transformer?.config };
+    const traits = { name: files.model.name, options: index.options, scheduler: scheduler.config, transformer: transformer?.config };
     const advised = publishedLike(family, traits)?.defaults ?? {};
     const workflow = {
       advised,

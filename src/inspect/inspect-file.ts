@@ -27,8 +27,8 @@ export async function inspectFile(folder: Folder, path: string): Promise<Inspect
     case "checkpoint":
       return { ...(await inspectSingleFile(found)), ...common };
     case "network": {
-      const { kind, className, family, part } = found;
-      return { kind, ...common, layout: "file", className, family, counts: countWeights(part.weights) };
+      const { kind, className, family, part, origin } = found;
+      return { kind, ...common, layout: "file", className, family, counts: countWeights(part.weights), ...origin };
     }
     case "lora": {
       const lora = describeLora(header, found.methods);

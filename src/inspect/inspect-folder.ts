@@ -4,6 +4,7 @@ import { displayText } from "../checkpoint/metadata.js";
 import { MODEL_INDEX, noModelIndex, readModelIndex } from "../checkpoint/model-index.js";
 import { partFolder } from "../checkpoint/part-folder.js";
 import { kindOf } from "../checkpoint/part-kind.js";
+import { usualConfig } from "../checkpoint/single-file/usual-sources.js";
 import { findWeights, openWeights, variantsOf } from "../checkpoint/weights.js";
 import { CheckpointError, ConfigError } from "../errors.js";
 import type { LatentFamily } from "../families/family.js";
@@ -12,10 +13,13 @@ import {
   DEFAULT_FAMILY,
   familiesByIndex,
   familyByContextWidth,
+  familyByRepository,
+  publishedLike,
   TRANSFORMER_FAMILIES,
   workflowsByPipeline,
 } from "../families/lookups.js";
 import { MASKED_CHANNELS } from "../families/stable-diffusion.js";
+import { snakeCase } from "../letter-case.js";
 import type { Folder } from "../platform/folder.js";
 import { countWeights, total } from "./counts.js";
 import type { CheckpointInspection, InspectedPart, Inspection, NetworkInspection, PartInspection } from "./inspection.js";
@@ -44,6 +48,9 @@ export async function inspectCheckpoint(folder: Folder, layout: "folder" | "file
     configOf(folder.open("vae"), "config.json"),
     configOf(await partFolder(folder, "scheduler"), "scheduler_config.json"),
   ]);
+  const traits = { name: folder.name, options: index.options, scheduler: scheduler ?? {}, transformer: denoiser };
+  const advised = flow && publishedLike(flow, traits)?.defaults;
+  const own = sizeOf(denoiser, vae);
   return {
     kind: "checkpoint",
     name: folder.name,
@@ -57,10 +64,11 @@ export async function inspectCheckpoint(folder: Folder, layout: "folder" | "file
       family: flow || families.length === 1 ? MODEL_INDEX : `${part}/config.json`,
       predictionType: "scheduler/scheduler_config.json",
       scheduler: MODEL_INDEX,
-      size: flow ? "usual for the family" : `${part}/config.json and vae/config.json`,
+      size: flow && own === undefined ? "usual for the family" : `${part}/config.json and vae/config.json`,
     },
     scheduler: textOf(index.components.get("scheduler")?.className),
-    size: flow?.sampleSize ?? sizeOf(denoiser, vae),
+    size: own ?? flow?.sampleSize,
+    ...(advised && { advised }),
     parts,
     counts: total(Object.values(parts).flatMap((part) => part?.counts ?? [])),
     metadata: {},
@@ -79,7 +87,7 @@ export async function inspectNetwork(folder: Folder, layout: "folder" | "file"):
     name: folder.name,
     layout,
     className: displayText(className),
-    family: familyByContextWidth(contextWidth(config))?.name,
+    family: familyByContextWidth(contextWidth(config))?.name ?? familyByTransformer(className, config, folder.name),
     ...(await inspectWeights(folder)),
     metadata: {},
   };
@@ -138,6 +146,13 @@ function familyOf(families: readonly LatentFamily[], denoiser: JsonObject | unde
   if (!second) return first?.name;
   const byWidth = familyByContextWidth(denoiser && contextWidth(denoiser));
   return byWidth && families.includes(byWidth) ? byWidth.name : first?.series;
+}
+
+/** The family of a folder with a transformer alone. The folder of a checkpoint tells what configs do not. */
+function familyByTransformer(className: string, config: JsonObject, name: string): string | undefined {
+  const snake = Object.fromEntries(Object.entries(config).map(([field, value]) => [snakeCase(field), value]));
+  const repository = usualConfig(className, snake, name);
+  return repository === undefined ? undefined : familyByRepository(repository)?.name;
 }
 
 /** The width of the text features that a network reads, by its config. */

@@ -1,4 +1,5 @@
 import type { IPAdapterKind } from "../checkpoint/ip-adapter-kind.js";
+import type { NeededPart } from "../checkpoint/single-file/needed-parts.js";
 import type { TextualInversionDescription } from "../checkpoint/textual-inversion.js";
 import type { UpscalerDescription } from "../checkpoint/upscaler-file.js";
 import type { LoraDescription } from "../lora/describe.js";
@@ -74,6 +75,13 @@ export interface CheckpointInspection extends Common {
   readonly scheduler: string | undefined;
   /** Side in pixels of the pictures that it was trained on. */
   readonly size: number | undefined;
+  /** What its model card advises, where the pipeline's defaults are others; undefined if none is known. */
+  readonly advised?: {
+    /** Denoising steps. */
+    readonly steps?: number;
+    /** Guidance scale. */
+    readonly guidance?: number;
+  };
   /** The parts by subfolder; null for a part that the pipeline does not have. */
   readonly parts: Readonly<Record<string, InspectedPart | null>>;
   /** The size of all parts, or of the whole file. */
@@ -90,6 +98,10 @@ export interface NetworkInspection extends Common, InspectedPart {
   readonly layout: "folder" | "file";
   /** The family of checkpoints that it is for; undefined if its shapes do not show it, like those of most autoencoders. */
   readonly family: string | undefined;
+  /** The hub's checkpoint whose configs and tokenizers go with it, for a transformer in a file. */
+  readonly configs?: string;
+  /** The parts that a picture needs besides, for a transformer in a file that has more than the transformer, or less than all. */
+  readonly needs?: readonly NeededPart[];
   /** The metadata in the file's header. */
   readonly metadata: Readonly<Record<string, string>>;
 }

@@ -1,5 +1,6 @@
 import { type IPAdapterKind, ipAdapterKind } from "../checkpoint/ip-adapter-kind.js";
 import type { SafetensorsHeader } from "../checkpoint/safetensors.js";
+import { type NeededPart, transformerOrigin } from "../checkpoint/single-file/needed-parts.js";
 import { classNameOf } from "../checkpoint/single-file/open-single-file.js";
 import type { FilePart, PartName } from "../checkpoint/single-file/parts.js";
 import { pipelineClass } from "../checkpoint/single-file/pipeline-configs.js";
@@ -14,7 +15,14 @@ import type { Folder } from "../platform/folder.js";
 /** The kind of a safetensors file, with what its header shows of it. */
 export type RecognisedFile =
   | { readonly kind: "checkpoint"; readonly className: string; readonly family: string; readonly file: SingleFile }
-  | { readonly kind: "network"; readonly className: string; readonly family: string | undefined; readonly part: FilePart }
+  | {
+      readonly kind: "network";
+      readonly className: string;
+      readonly family: string | undefined;
+      readonly part: FilePart;
+      /** Of a transformer: the checkpoint whose configs go with it, and the networks that the file lacks. */
+      readonly origin?: { readonly configs: string; readonly needs: readonly NeededPart[] };
+    }
   | ({ readonly kind: "lora" } & Pick<LoraDescription, "methods" | "family">)
   | ({ readonly kind: "textual-inversion"; readonly family: string | undefined } & TextualInversionDescription)
   | { readonly kind: "ip-adapter"; readonly family: string | undefined; readonly projection: IPAdapterKind | undefined }
@@ -47,7 +55,17 @@ export async function recogniseFile(header: SafetensorsHeader, folder: Folder, p
     // An autoencoder's shapes are the same in several families. Only its metadata can tell which one it belongs to.
     const isUnknown = part.layout !== undefined || ((name === "vae" || name === "motion_adapter") && file.isFamilyAssumed);
     const family = isUnknown ? undefined : file.kind.family.name;
-    return { kind: "network", className: classNameOf(name, part), family, part };
+    const origin = transformerOrigin(file, path);
+    if (!origin) return { kind: "network", className: classNameOf(name, part), family, part };
+    const transformer = file.parts.get("transformer") as FilePart;
+    const { configs, needs } = origin;
+    return {
+      kind: "network",
+      className: classNameOf("transformer", transformer),
+      family: origin.family.name,
+      part: transformer,
+      origin: { configs, needs },
+    };
   }
   const embedding = describeTextualInversion(header);
   if (embedding && !isSomeWeight(embedding)) return { kind: "textual-inversion", ...embedding, family: embeddingFamily(embedding) };

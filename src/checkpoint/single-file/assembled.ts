@@ -10,8 +10,8 @@ import { kindOf } from "../part-kind.js";
 import { findWeights, openWeights, type Weights, weightsIn } from "../weights.js";
 import type { FilePart } from "./parts.js";
 import type { SingleFile } from "./read-single-file.js";
-import { ENCODER_CLASSES } from "./text-encoders.js";
-import { usualSource } from "./usual-sources.js";
+import { ENCODER_CLASSES, isAlike } from "./text-encoders.js";
+import { describeSource } from "./usual-sources.js";
 import { VirtualFolder } from "./virtual-folder.js";
 
 // Puts a checkpoint together of the files that people have: a transformer, text encoders and an autoencoder, in one file or several, with
@@ -133,12 +133,6 @@ function isOptional(className: string, part: string): boolean {
   return className.startsWith("StableDiffusion3") && part === "text_encoder_3";
 }
 
-/** Whether a file of one class can take the place of another. */
-function isAlike(own: string, wanted: string): boolean {
-  const kind = (className: string) => className.replace(/WithProjection$/, "").replace("Qwen3ForCausalLM", "Qwen3Model");
-  return kind(own) === kind(wanted);
-}
-
 /** The folder of configs for a text encoder. */
 async function configFor({ weights }: Encoder, base: Folder): Promise<Folder> {
   const json = await readJson(base, "config.json");
@@ -165,7 +159,7 @@ function embeddingWidth(weights: Weights): number | undefined {
 function absent(name: string, pipeline: string, part: string, className: string, base: Folder): Folder {
   const option = camelCase(part);
   const hint: Wording = (spell) => {
-    const source = usualSource(pipeline, className);
+    const source = describeSource(pipeline, part);
     const asOption = part.startsWith("text_encoder") ? spell("textEncoder", { code: option }) : spell(option);
     return source === undefined ? `give it as ${asOption}` : `give its file as ${asOption}; it is usually ${source}`;
   };

@@ -98,7 +98,7 @@ export async function openSingleFile(folder: Folder, path: string, options: Sing
 export async function usualConfigOf(folder: Folder, path: string): Promise<string | undefined> {
   const { parts } = await readSingleFile(folder, path);
   const { layout, weights } = parts.get("transformer") ?? {};
-  return layout && weights && usualConfig(layout.className, layout.config(weights));
+  return layout && weights && usualConfig(layout.className, layout.config(weights), path);
 }
 
 /** A folder of configs with the file's weights. */

@@ -55,3 +55,9 @@ export function findEncoders(names: Iterable<string>, under: (prefix: string) =>
 
 /** The classes of such text encoders. */
 export const ENCODER_CLASSES: readonly string[] = [...LANGUAGE_MODEL_CLASSES, "CLIPTextModel", "CLIPTextModelWithProjection"];
+
+/** Whether a text encoder of one class can take the place of one of another. */
+export function isAlike(own: string, wanted: string): boolean {
+  const kind = (className: string) => className.replace(/WithProjection$/, "").replace("Qwen3ForCausalLM", "Qwen3Model");
+  return kind(own) === kind(wanted);
+}
