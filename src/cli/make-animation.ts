@@ -13,7 +13,7 @@ import { openProgress } from "./progress.js";
 
 /** Makes the video and saves it. Returns the file's path. @throws the signal's reason between two steps */
 export async function makeAnimation(prompt: string, options: AnimateOptions, signal: AbortSignal): Promise<string> {
-  const { model, motion, device, lowMemory, variant, cacheDir, offline, scheduler, quiet = false, force = false } = options;
+  const { model, motion, device, quantize, lowMemory, variant, cacheDir, offline, scheduler, quiet = false, force = false } = options;
   if (scheduler !== undefined) resolveScheduler(scheduler);
   const [seed = 0n] = seedsOf({ seed: options.seed });
   const path = outputOf(prompt, seed, options);
@@ -23,7 +23,7 @@ export async function makeAnimation(prompt: string, options: AnimateOptions, sig
     const frames = await animate({
       ...{ prompt, seed, model, motionAdapter: motion, loras: options.lora, numFrames: options.frames, negativePrompt: options.negative },
       ...{ numInferenceSteps: options.steps, guidanceScale: options.guidance, width: options.size?.width, height: options.size?.height },
-      ...{ scheduler, variant, device, lowMemory, cacheDir, localFilesOnly: offline, signal },
+      ...{ scheduler, variant, device, quantize, lowMemory, cacheDir, localFilesOnly: offline, signal },
       onDownload: new DownloadNotes(progress).show,
       onLoad(loaded) {
         progress.note(`${nameOf(model)} with ${nameOf(motion)} on ${loaded.device}: ${loaded.scheduler}`);

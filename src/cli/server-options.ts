@@ -4,7 +4,7 @@ import { ArgumentError } from "../errors.js";
 import { messageOf } from "../message-of.js";
 import { real, whole } from "../options/fields.js";
 import { withoutControls } from "../printable.js";
-import { DEVICES, type Device } from "../runtime/device.js";
+import { DEVICES, type Device, QUANTISATIONS, type Quantisation } from "../runtime/device.js";
 import { parseBytes } from "./bytes.js";
 import type { LimitName, Offer, RunOptions, ServerModule } from "./server-module.js";
 import { number, repeated, wholeNumber, wrongValue } from "./values.js";
@@ -26,6 +26,7 @@ export interface SharedOptions {
   readonly offline?: boolean;
   readonly device: Device;
   readonly fast?: boolean;
+  readonly quantize?: Quantisation;
   readonly lowMemory?: boolean;
   readonly variant?: string;
   readonly slots: number;
@@ -77,6 +78,7 @@ export function addRunOptions(command: Command, least: number): void {
     .option("--grace <s>", "seconds for running jobs to end when it is stopped", number("grace", real(0)), 20)
     .addOption(new Option("--device <name>", "where to run").choices(DEVICES).default("auto"))
     .option("--fast", "8 bits (WebGPU: 16): faster, not quite the same picture")
+    .addOption(new Option("--quantize <bits>", "large matrices in 4 or 8 bits: less memory").choices(QUANTISATIONS))
     .option("--low-memory", "less memory, more time; the same picture")
     .option("--variant <name>", "weight files to prefer, such as fp16")
     .option("--memory-budget <size>", "of a process, above it models are closed: 6GB", bytes("--memory-budget"));
@@ -102,7 +104,7 @@ export function addRequestOptions(command: Command): void {
 /** @throws ArgumentError for names that two of them have */
 export function offerOf({ parseNamedSources }: ServerModule, options: SharedOptions): Offer {
   const { model = [], vae = [], controlnet = [], upscaler = [], loraDir = [], embeddingDir = [] } = options;
-  const { device, fast, lowMemory, variant, offline, cacheDir } = options;
+  const { device, fast, quantize, lowMemory, variant, offline, cacheDir } = options;
   return {
     models: parseNamedSources(model, "--model"),
     vaes: parseNamedSources(vae, "--vae"),
@@ -110,7 +112,7 @@ export function offerOf({ parseNamedSources }: ServerModule, options: SharedOpti
     upscalers: parseNamedSources(upscaler, "--upscaler"),
     loraFolders: loraDir,
     embeddingFolders: embeddingDir,
-    runtime: { device, precision: fast ? "fast" : undefined, lowMemory, variant, localFilesOnly: offline, cacheDir },
+    runtime: { device, precision: fast ? "fast" : undefined, quantize, lowMemory, variant, localFilesOnly: offline, cacheDir },
   };
 }
 

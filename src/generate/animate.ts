@@ -8,7 +8,7 @@ import { MotionAdapter } from "../models/motion-adapter.js";
 import { AnimateDiffPipeline } from "../pipelines/animatediff.js";
 import { latentsOf } from "../pipelines/shared/missing-parts.js";
 import { expectChannels } from "../pipelines/unet-pipeline.js";
-import type { Device, ResolvedDevice } from "../runtime/device.js";
+import type { Device, Quantisation, ResolvedDevice } from "../runtime/device.js";
 import { loadLoras, type SourcedLoras } from "./load-loras.js";
 
 /** What is animated. */
@@ -29,6 +29,7 @@ export interface AnimateRequest {
   readonly scheduler?: string | undefined;
   readonly variant?: string | undefined;
   readonly device?: Device | undefined;
+  readonly quantize?: Quantisation | undefined;
   readonly lowMemory?: boolean | undefined;
   readonly cacheDir?: string | undefined;
   readonly localFilesOnly?: boolean | undefined;
@@ -42,8 +43,8 @@ export interface AnimateRequest {
 
 /** The frames of a video. @throws ArgumentError, CheckpointError, ConfigError, DeviceError, HubError; the signal's reason */
 export async function animate(request: AnimateRequest): Promise<readonly Picture[]> {
-  const { model, motionAdapter: adapter, loras = [], variant, device, lowMemory, scheduler, cacheDir, localFilesOnly, ...call } = request;
-  const { signal, onDownload, onLoad, onStep, ...options } = call;
+  const { model, motionAdapter: adapter, loras = [], variant, device, quantize, lowMemory, scheduler, ...others } = request;
+  const { cacheDir, localFilesOnly, signal, onDownload, onLoad, onStep, ...options } = others;
   const from = (source: string) => ({
     ...{ cacheDir, localFilesOnly, signal },
     ...(onDownload && { onProgress: (progress: DownloadProgress) => onDownload(progress, source) }),
@@ -57,7 +58,7 @@ export async function animate(request: AnimateRequest): Promise<readonly Picture
   accept(await readModelIndex(checkpoint));
   const modules = await openCheckpoint(adapter, { ...from(adapter), variant, wanted: { kind: "network", network: "motion_adapter" } });
   await using motionAdapter = await MotionAdapter.fromPretrained(modules, { device, variant });
-  await using pipe = await AnimateDiffPipeline.fromPretrained(checkpoint, { device, lowMemory, variant, motionAdapter, scheduler });
+  await using pipe = await AnimateDiffPipeline.fromPretrained(checkpoint, { device, quantize, lowMemory, variant, motionAdapter, scheduler });
   expectChannels(pipe.unet, latentsOf(pipe.vae).latentChannels, "those of the latents: one for pictures from noise");
   await loadLoras(pipe, loras, from);
   onLoad?.({ device: pipe.device, scheduler: pipe.scheduler.className });

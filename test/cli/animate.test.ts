@@ -25,6 +25,11 @@ describe("darkroom animate", () => {
     expect(await sharp(join(home, "fox.gif"), { animated: true }).metadata()).toMatchObject({ pages: 3, width: 24, pageHeight: 16 });
   });
 
+  it("takes weights in fewer bits", async () => {
+    const home = temporaryFolder();
+    expect(await darkroom(["animate", "a fox", ...PARTS, ...SHORT, "--quantize", "q8", "-q"], home)).toMatchObject({ code: 0, stderr: "" });
+  });
+
   it("refuses what it cannot do before it loads anything, and leaves no file", async () => {
     const home = temporaryFolder();
     const refused = async (...more: string[]) => {

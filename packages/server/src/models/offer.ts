@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { type Device, embeddedCheckpointPath, type Precision } from "darkroom";
+import { type Device, embeddedCheckpointPath, type Precision, type Quantisation } from "darkroom";
 import { lastName, type NamedSource } from "./named-source.js";
 
 /** Everything that requests can name, and where it runs. It is plain data: the processes of models get a copy. */
@@ -27,6 +27,8 @@ export interface RuntimeOptions {
   readonly deviceId?: number | undefined;
   /** exact by default. */
   readonly precision?: Precision | undefined;
+  /** Makes weights in 4 or 8 bits of full ones. */
+  readonly quantize?: Quantisation | undefined;
   readonly lowMemory?: boolean | undefined;
   /** Weight files to prefer, such as fp16. */
   readonly variant?: string | undefined;

@@ -135,6 +135,16 @@ describe("a request", () => {
     );
   });
 
+  it.each(["textEncoder", "quantize", "lowMemory", "config", "device"] as const)("does not say how networks are opened: %s", async (option) => {
+    const request = { prompt: "a fox", [option]: "/etc" } as never;
+    await expect(resolveRequest("fox", request, offer())).rejects.toMatchObject({ argument: option });
+  });
+
+  it("is computed in the bits that the server is started for", async () => {
+    const { opening } = await resolveRequest("fox", { prompt: "a fox" }, offer({ runtime: { quantize: "q8" } }));
+    expect(opening).toMatchObject({ quantize: "q8" });
+  });
+
   it("gets the files of LoRAs in it and in its prompt, and of embeddings whose names are words of its prompts", async () => {
     const request = { prompt: "a fox <lora:wash:0.5>, Ink", loras: [{ name: "ink", weight: 2 }] };
     const { opening } = await resolveRequest("fox", request, offer({ loraFolders: [folder], embeddingFolders: [folder] }));
