@@ -1,5 +1,5 @@
 import { ArgumentError } from "../errors.js";
-import type { Device, Precision } from "../runtime/device.js";
+import type { Device, Precision, Quantisation } from "../runtime/device.js";
 
 // The part of darkroom-server that the command line uses. Its types are written down here, since this package is built without that one;
 // a test in packages/server checks that they fit.
@@ -20,6 +20,7 @@ export interface Offer {
   readonly runtime: {
     readonly device: Device;
     readonly precision: Precision | undefined;
+    readonly quantize: Quantisation | undefined;
     readonly lowMemory: boolean | undefined;
     readonly variant: string | undefined;
     readonly localFilesOnly: boolean | undefined;

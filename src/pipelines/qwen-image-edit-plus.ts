@@ -158,6 +158,8 @@ async function picturesOf(image: ImageInput): Promise<Picture[]> {
   if (wrong || loaded.length === 0) {
     throw new ArgumentError(loaded.length === 0 ? "image is an empty list" : "image has a tensor; expected pictures, whose sizes count", {
       argument: "image",
+      // diffusers' pipeline asks for the size of a PIL image, and fails with a tensor, too.
+      hint: "its latents cannot take its place: the text encoder sees the picture as well",
     });
   }
   return loaded as Picture[];

@@ -4,7 +4,7 @@ import type { Autoencoder } from "../models/autoencoder.js";
 import { AutoencoderTiny } from "../models/autoencoder-tiny.js";
 import { Model } from "../models/model.js";
 import { type Fields, needed, real, whole } from "../options/fields.js";
-import { followsFlow } from "../schedulers/shared/flow-settings.js";
+import { expectFlowLevels, followsFlow } from "../schedulers/shared/flow-settings.js";
 import type { Scheduler, TimestepOptions } from "../schedulers/shared/scheduler.js";
 import { type Shape, Tensor } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
@@ -206,6 +206,7 @@ export abstract class TransformerPipeline<
     if (useDynamicShifting && !scheduler.takesMu) throw noDynamicShift(scheduler);
     const asked = request.numInferenceSteps ?? (isGiven ? this.defaults.steps : steps);
     scheduler.setTimesteps({ ...levels, ...(useDynamicShifting && { mu: this.mu(this.tokens(size), asked, scheduler, request) }) });
+    expectFlowLevels(scheduler);
     return strength === undefined ? scheduler.timesteps : flowTimestepsOfStrength(scheduler, steps, strength);
   }
 
@@ -338,7 +339,7 @@ export function sidesOf({ height, width }: SizeOptions): SizeOptions {
 function noDynamicShift({ className }: Scheduler): ArgumentError {
   return new ArgumentError(`${className} cannot shift its noise levels by the size of the picture, as this checkpoint needs`, {
     argument: "scheduler",
-    hint: "take euler, lcm, dpm++-2m, unipc or deis, or set useDynamicShifting to false and a shift",
+    hint: "take euler, lcm, dpm++-2m, unipc or deis; in a program, a scheduler made without the checkpoint's config has a fixed shift",
   });
 }
 

@@ -39,7 +39,7 @@ import { SASolverScheduler } from "./sa-solver.js";
 import { ScoreSdeVeScheduler } from "./score-sde-ve.js";
 import { ScoreSdeVpScheduler } from "./score-sde-vp.js";
 import type { ConfigSchema } from "./shared/config-fields.js";
-import { flowSettings, followsFlow } from "./shared/flow-settings.js";
+import { flowSettings, followsFlow, withoutSpacing } from "./shared/flow-settings.js";
 import { Scheduler, type SchedulerClass } from "./shared/scheduler.js";
 import { TCDScheduler } from "./tcd.js";
 import { UniPCMultistepScheduler } from "./unipc-multistep.js";
@@ -373,7 +373,10 @@ export function namedScheduler({ class: named, overrides }: ResolvedScheduler, c
   const counterpart = FLOW_COUNTERPARTS.get(named);
   if (counterpart) return counterpart.fromConfig(current.config, { ...overrides, ...settings });
   const flow = flowSettings(named, current.config as object);
-  if (flow) return named.fromConfig(current.config, { ...overrides, ...flow, ...settings });
+  if (flow) {
+    const even = withoutSpacing(named, { ...current.config, ...overrides, ...settings });
+    return named.fromConfig(current.config, { ...overrides, ...even, ...flow, ...settings });
+  }
   throw new ArgumentError(`${named.className} cannot follow a model of flow matching, such as this checkpoint's`, {
     argument: "scheduler",
     hint: "take euler, heun, lcm, dpm++-2m, unipc or deis, or leave the scheduler out",

@@ -8,12 +8,14 @@ import type { LoraInspection } from "../../src/inspect/inspection.js";
 import type { Folder } from "../../src/platform/folder.js";
 import { openFolder } from "../../src/platform/node/platform.js";
 import { Tensor } from "../../src/tensor/tensor.js";
+import { authorsLayout, prefixed } from "../helpers/authors-layout.js";
 import type { Tensors } from "../helpers/checkpoints.js";
 import { changedCheckpoint } from "../helpers/checkpoints.js";
 import { checkpointError, hubError } from "../helpers/errors.js";
 import { checkpoint } from "../helpers/fixtures.js";
 import { FULL_SIZE, sparseFile, vae } from "../helpers/full-size-files.js";
 import { HubServer } from "../helpers/hub-server.js";
+import { partTensors } from "../helpers/part-tensors.js";
 import { writeSafetensors } from "../helpers/safetensors.js";
 import { singleFile } from "../helpers/single-files.js";
 import { temporaryFolder } from "../helpers/temporary.js";
@@ -98,6 +100,29 @@ describe("one network in a single file", () => {
       family: undefined,
       counts: { parameters: 83_653_863 },
     });
+  });
+
+  it.each([
+    ["flux-schnell-mini-Q4_0.gguf", "FLUX.1", "FluxTransformer2DModel", "black-forest-labs/FLUX.1-schnell", { Q4_0: 24 }],
+    ["flux-schnell-mini-fp8_scaled.safetensors", "FLUX.1", "FluxTransformer2DModel", "black-forest-labs/FLUX.1-schnell", { F8_E4M3: 26 }],
+    ["z-image-mini-Q4_K.gguf", "Z-Image", "ZImageTransformer2DModel", "Tongyi-MAI/Z-Image", { Q4_K: 2 }],
+  ])("may be a transformer, whose family, formats and missing parts are told: %s", async (file, family, className, configs, dtypes) => {
+    const found = await inspect(checkpoint(`quantised/${file}`));
+    expect(found).toMatchObject({ kind: "network", layout: "file", family, className, configs, counts: { dtypes } });
+    const needs = found.kind === "network" ? (found.needs ?? []) : [];
+    expect(needs.map(({ part }) => part)).toEqual(expect.arrayContaining(["vae", "text_encoder"]));
+    for (const { source } of needs) expect(source).toMatch(/^[\w-]+\/[\w.-]+\/[\w./-]+\.safetensors$/);
+  });
+
+  it("needs nothing that the file has", async () => {
+    const all = {
+      ...prefixed(authorsLayout("ZImageTransformer2DModel", partTensors("z-image-mini/transformer")), "model.diffusion_model."),
+      ...prefixed(partTensors("z-image-mini/text_encoder"), "text_encoders.qwen3_4b.transformer."),
+      ...prefixed(partTensors("z-image-mini/vae"), "vae."),
+    };
+    const path = join(temporaryFolder(), "z_image_turbo_aio.safetensors");
+    writeSafetensors(path, all);
+    expect(await inspect(path)).toMatchObject({ family: "Z-Image", configs: "Tongyi-MAI/Z-Image-Turbo", needs: [] });
   });
 
   it("may be a ControlNet", async () => {

@@ -11,6 +11,7 @@ import { authorsLayout, prefixed } from "../../helpers/authors-layout.js";
 import type { Tensors } from "../../helpers/checkpoints.js";
 import { largestDifference } from "../../helpers/differences.js";
 import { checkpoint } from "../../helpers/fixtures.js";
+import { partTensors } from "../../helpers/part-tensors.js";
 import { readTensors, writeSafetensors } from "../../helpers/safetensors.js";
 import { temporaryFolder } from "../../helpers/temporary.js";
 
@@ -26,11 +27,7 @@ const REQUEST = {
 } as const;
 
 /** The tensors of a part. */
-function part(name: string): Tensors {
-  const folder = checkpoint(`${NAME}/${name}`);
-  const files = readdirSync(folder).filter((file) => file.endsWith(".safetensors"));
-  return Object.assign({}, ...files.map((file) => readTensors(join(folder, file))));
-}
+const part = (name: string) => partTensors(`${NAME}/${name}`);
 
 const transformer = (prefix = "") => prefixed(authorsLayout("ZImageTransformer2DModel", part("transformer")), prefix);
 
