@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { FAMILIES, isNamed, publishedLike, TRANSFORMER_FAMILIES } from "../../src/families/lookups.js";
 import { checkpointDefaults } from "../../src/generate/checkpoint-defaults.js";
 import { openWorkflow } from "../../src/generate/open-workflow.js";
+import type { StartEvent } from "../../src/generate/run.js";
 import { inspect } from "../../src/inspect/inspect.js";
 import { camelCase } from "../../src/letter-case.js";
 import { device } from "../cli/pictures.js";
@@ -17,7 +18,7 @@ async function shownAndUsed(model: string) {
   const { steps, guidance } = (found.kind === "checkpoint" && checkpointDefaults(found)?.starts.noise) || expect.fail();
   await using workflow = await openWorkflow({ model, device });
   const { value } = await workflow.run({ prompt: "a fox", width: 32, height: 32 }).next();
-  const { numInferenceSteps, guidanceScale } = value?.kind === "start" ? value.settings : expect.fail();
+  const { numInferenceSteps, guidanceScale } = (value as StartEvent).settings;
   return { shown: [steps, guidance], used: [numInferenceSteps, guidanceScale] };
 }
 
