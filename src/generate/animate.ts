@@ -58,7 +58,14 @@ export async function animate(request: AnimateRequest): Promise<readonly Picture
   accept(await readModelIndex(checkpoint));
   const modules = await openCheckpoint(adapter, { ...from(adapter), variant, wanted: { kind: "network", network: "motion_adapter" } });
   await using motionAdapter = await MotionAdapter.fromPretrained(modules, { device, variant });
-  await using pipe = await AnimateDiffPipeline.fromPretrained(checkpoint, { device, quantize, lowMemory, variant, motionAdapter, scheduler });
+  await using pipe = await AnimateDiffPipeline.fromPretrained(checkpoint, {
+    device,
+    quantize,
+    lowMemory,
+    variant,
+    motionAdapter,
+    scheduler,
+  });
   expectChannels(pipe.unet, latentsOf(pipe.vae).latentChannels, "those of the latents: one for pictures from noise");
   await loadLoras(pipe, loras, from);
   onLoad?.({ device: pipe.device, scheduler: pipe.scheduler.className });

@@ -24,6 +24,11 @@ export function singleFile(name: string, { tensors = (same) => same, metadata }:
   return path;
 }
 
+/** The tensors of an autoencoder in a folder such as `flux-dev-mini/vae` under their original names. */
+export function originalVae(path: string): Tensors {
+  return vae(readPart(path));
+}
+
 /** The tensors of a tiny checkpoint under their original names. */
 export function originalTensors(name: string): Tensors {
   const part = (subfolder = "") => readPart(join(name, subfolder));

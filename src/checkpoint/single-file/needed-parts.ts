@@ -1,6 +1,8 @@
+import { CheckpointError } from "../../errors.js";
 import type { TransformerFamily } from "../../families/family.js";
 import { familyByRepository } from "../../families/lookups.js";
 import { kindOf } from "../part-kind.js";
+import type { FilePart } from "./parts.js";
 import type { SingleFile } from "./read-single-file.js";
 import { isAlike } from "./text-encoders.js";
 import { usualConfig, usualSource } from "./usual-sources.js";
@@ -26,8 +28,8 @@ export interface TransformerOrigin {
 
 /** What a file's transformer belongs to; undefined for a file without one. `path` is the file's, whose name tells what shapes do not. */
 export function transformerOrigin({ parts, encoders }: SingleFile, path: string): TransformerOrigin | undefined {
-  const { layout, weights } = parts.get("transformer") ?? {};
-  const configs = layout && weights && usualConfig(layout.className, layout.config(weights), path);
+  const transformer = parts.get("transformer");
+  const configs = transformer && configsOf(transformer, path);
   const family = configs === undefined ? undefined : familyByRepository(configs);
   if (configs === undefined || !family) return undefined;
   const [workflow] = Object.values(family.workflows);
@@ -40,4 +42,14 @@ export function transformerOrigin({ parts, encoders }: SingleFile, path: string)
     return held !== -1 || source === undefined ? [] : [{ part, className: facts.className, source }];
   });
   return { family, configs, needs };
+}
+
+/** Undefined for a transformer whose shapes do not tell its config: it needs one that the caller gives. */
+function configsOf({ layout, weights }: FilePart, path: string): string | undefined {
+  try {
+    return layout && usualConfig(layout.className, layout.config(weights), path);
+  } catch (error) {
+    if (error instanceof CheckpointError) return undefined;
+    throw error;
+  }
 }

@@ -15,17 +15,22 @@ const RESNET: readonly NamePair[] = [["norm1"], ["conv1"], ["norm2"], ["conv2"],
 export function vaeNames(names: Iterable<string>): LayerNames {
   let levels = 0;
   let layers = 0;
+  let areInside = false;
   for (const name of names) {
     const [, level = "", layer = ""] = /^(?:encoder\.down|decoder\.up)\.(\d{1,2})\.block\.(\d{1,2})\./.exec(name) ?? [];
     levels = Math.max(levels, Number(level) + 1);
     layers = Math.max(layers, Number(layer) + 1);
+    areInside ||= name.startsWith("encoder.quant_conv.");
   }
-  return new LayerNames(pairs(levels, layers));
+  return new LayerNames(pairs(levels, layers, areInside));
 }
 
-function* pairs(levels: number, layers: number): Generator<NamePair> {
+/** `areInside`: whether the convolutions of latents are those of the encoder and the decoder, as in the authors' FLUX.2. */
+function* pairs(levels: number, layers: number, areInside: boolean): Generator<NamePair> {
   // FLUX.2's has statistics of its latents as a batch norm.
-  for (const name of ["quant_conv", "post_quant_conv", "bn"]) yield [name, name];
+  yield ["bn", "bn"];
+  yield [areInside ? "encoder.quant_conv" : "quant_conv", "quant_conv"];
+  yield [areInside ? "decoder.post_quant_conv" : "post_quant_conv", "post_quant_conv"];
   for (const half of ["encoder", "decoder"]) {
     for (const name of ["conv_in", "conv_out"]) yield [`${half}.${name}`, `${half}.${name}`];
     yield [`${half}.norm_out`, `${half}.conv_norm_out`];

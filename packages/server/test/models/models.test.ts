@@ -135,10 +135,13 @@ describe("a request", () => {
     );
   });
 
-  it.each(["textEncoder", "quantize", "lowMemory", "config", "device"] as const)("does not say how networks are opened: %s", async (option) => {
-    const request = { prompt: "a fox", [option]: "/etc" } as never;
-    await expect(resolveRequest("fox", request, offer())).rejects.toMatchObject({ argument: option });
-  });
+  it.each(["textEncoder", "quantize", "lowMemory", "config", "device"] as const)(
+    "does not say how networks are opened: %s",
+    async (option) => {
+      const request = { prompt: "a fox", [option]: "/etc" } as never;
+      await expect(resolveRequest("fox", request, offer())).rejects.toMatchObject({ argument: option });
+    },
+  );
 
   it("is computed in the bits that the server is started for", async () => {
     const { opening } = await resolveRequest("fox", { prompt: "a fox" }, offer({ runtime: { quantize: "q8" } }));
