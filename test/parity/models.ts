@@ -36,8 +36,8 @@ import type { ParityCase } from "./cases.js";
 import { type Comparison, NotSupported, withinAbsolute } from "./comparison.js";
 
 /**
- * For the absolute differences of networks. Long padding of FLUX.2 klein's prompts is beyond it in Python, too: of the prompts "", "fox" and
- * two longer ones at 512 tokens with flux2-klein-base-mini, Python's float32 is 4.9e-4 from its float64; ours is 3.2e-4 from Python's
+ * For the absolute differences of networks. Long padding of FLUX.2 klein's prompts is beyond it in Python, too: of the prompts "", "fox"
+ * and two longer ones at 512 tokens with flux2-klein-base-mini, Python's float32 is 4.9e-4 from its float64; ours is 3.2e-4 from Python's
  * float32, and 1.8e-4 from its float64.
  */
 export const TOLERANCE = 1e-4;

@@ -10,7 +10,9 @@ const Z_IMAGE = "Comfy-Org/z_image_turbo/split_files";
 const QWEN_IMAGE = "Comfy-Org/Qwen-Image_ComfyUI/split_files";
 const AE = `${Z_IMAGE}/vae/ae.safetensors`;
 
-/** Files by the beginning of the pipeline's class, then by the part. Where a checkpoint comes in two sizes, the second is the larger one's. */
+/**
+ * Files by the beginning of the pipeline's class, then by the part. Where a checkpoint comes in two sizes, the second is the larger one's.
+ */
 const SOURCES: readonly (readonly [pipeline: string, sources: Readonly<Record<string, string | readonly [string, string]>>])[] = [
   ["ZImage", { text_encoder: `${Z_IMAGE}/text_encoders/qwen_3_4b.safetensors`, vae: AE }],
   [
@@ -44,7 +46,9 @@ const SOURCES: readonly (readonly [pipeline: string, sources: Readonly<Record<st
   ["", { text_encoder: CLIP_L, text_encoder_2: T5, vae: AE }],
 ];
 
-/** Where a part usually comes from, for a pipeline of this class: a file on the hub. `isLarger` says which size of it, where there are two. */
+/**
+ * Where a part usually comes from, for a pipeline of this class: a file on the hub. `isLarger` says which size of it, where there are two.
+ */
 export function usualSource(pipeline: string, part: string, isLarger = false): string | undefined {
   const source = SOURCES.find(([prefix]) => pipeline.startsWith(prefix))?.[1][part];
   return typeof source === "object" ? source[Number(isLarger)] : source;
