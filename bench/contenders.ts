@@ -4,6 +4,7 @@ import type { Task } from "./job.js";
 import type { Measurement } from "./measurements.js";
 import type { Mode } from "./ours/mode.js";
 import { ROOT } from "./paths.js";
+import type { EnvironmentName } from "./prepare.js";
 
 /** A program that is measured, its options, and the jobs that it can do. */
 export interface Contender {
@@ -36,6 +37,8 @@ interface Peer {
   readonly options: Readonly<Record<string, unknown>>;
   readonly tasks: readonly Task[];
   readonly onlyRealSizes?: boolean;
+  /** The Python environment that it needs; that of most peers by default. */
+  readonly environment?: EnvironmentName;
   /** The checkpoints that it can open; those with a UNet by default. */
   readonly families?: readonly FamilyName[];
 }
@@ -57,6 +60,7 @@ export const PEERS: Readonly<Record<string, Peer>> = {
   },
   "openvino-f32": { script: "openvino_peer.py", options: { precision: "f32" }, tasks: ["prepare", ...PARTS, ...WHOLE] },
   "openvino-bf16": { script: "openvino_peer.py", options: { precision: "bf16" }, tasks: ["prepare", ...PARTS, ...WHOLE] },
+  optimum: { script: "optimum_peer.py", options: {}, tasks: ["prepare", ...PARTS, ...WHOLE], environment: "optimum" },
   "sd-cpp": { script: "sd_cpp_peer.py", options: {}, tasks: ["unet", ...WHOLE], onlyRealSizes: true },
   "sd-cpp-q8": { ...GGUF, options: { weights: "q8_0" } },
   "sd-cpp-q4": { ...GGUF, options: { weights: "q4_0" } },
@@ -76,6 +80,11 @@ export function ours(mode: string, options: Readonly<Record<string, unknown>> = 
     tasks: [...PARTS, ...WHOLE],
     onlyRealSizes: false,
   };
+}
+
+/** The Python environment that a Python stack needs. */
+export function environmentOf(name: string): EnvironmentName {
+  return PEERS[name]?.environment ?? "peers";
 }
 
 /** A Python stack, run by the interpreter `python`. */

@@ -5,7 +5,7 @@ import { FAMILY_TITLES, type FamilyName, family, type Scale, VAE_FACTOR } from "
 import { checkpointOf } from "./checkpoints/make.js";
 import { zImageFamily } from "./checkpoints/z-image.js";
 import { compare } from "./compare.js";
-import { MODES, ours, PEERS, peer, peersOf } from "./contenders.js";
+import { type Contender, environmentOf, MODES, ours, PEERS, peer, peersOf } from "./contenders.js";
 import { measurements, zImageMeasurements } from "./measurements.js";
 import { count, familyName, nameList, scale } from "./options.js";
 import { ROOT } from "./paths.js";
@@ -62,6 +62,7 @@ const program = new Command("npm run bench --")
     `
 Environment:
   BENCH_PYTHON  the interpreter for the Python stacks, with bench/requirements.txt installed; without it bench/.venv is made
+  BENCH_PYTHON_OPTIMUM  the same for optimum, with bench/requirements-optimum.txt; without it bench/.venv-optimum is made
   BENCH_LOCK    a file whose lock (flock) is held while the contenders take their turn at one measurement, where others measure, too`,
   )
   .parse();
@@ -93,10 +94,9 @@ const [first] = own;
 if (options.profile && first) {
   await profile(chosen, first);
 } else {
-  const python = options.peers ? pythonOrEnd() : "";
   const able = peersOf(checkpoint);
   const peers = Array.isArray(options.peers) ? options.peers.filter((name) => able.includes(name)) : options.peers ? able : [];
-  const contenders = [...own, ...peers.map((name) => peer(name, python))];
+  const contenders = [...own, ...peers.flatMap(openPeer)];
   const settings = { checkpoint, scale: options.scale, rounds, repeats, contenders, measurements: chosen };
   // Saved after each result, because a run takes hours and may be interrupted.
   const run = await compare(settings, (sofar, news) => {
@@ -109,12 +109,18 @@ if (options.profile && first) {
     process.exitCode = 1;
 }
 
-function pythonOrEnd(): string {
+/** A Python stack; none if it needs an environment of its own that cannot be made. */
+function openPeer(name: string): Contender[] {
+  const environment = environmentOf(name);
   try {
-    return preparePython();
+    return [peer(name, preparePython(environment))];
   } catch (error) {
-    return program.error(
-      `error: ${(error as Error).message}\n--no-peers measures Darkroom alone; BENCH_PYTHON names an interpreter that has bench/requirements.txt`,
-    );
+    const { message } = error as Error;
+    if (environment === "peers")
+      return program.error(
+        `error: ${message}\n--no-peers measures Darkroom alone; BENCH_PYTHON names an interpreter that has bench/requirements.txt`,
+      );
+    console.error(`${name} is left out: ${message}`);
+    return [];
   }
 }
