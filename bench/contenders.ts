@@ -27,6 +27,9 @@ export const MODES: Readonly<Record<string, Mode>> = {
   "q4-low-memory": { quantize: "q4", lowMemory: true },
   "cache-2": { request: { cache: { interval: 2 } } },
   "cache-3": { request: { cache: { interval: 3 } } },
+  "cache-0.2": { request: { cache: { threshold: 0.2 } } },
+  "cache-0.4": { request: { cache: { threshold: 0.4 } } },
+  "guided-0.2-0.8": { request: { guidanceInterval: { start: 0.2, stop: 0.8 } } },
 };
 
 const PARTS = ["unet", "transformer", "vae-decode", "vae-encode", "text"] as const;

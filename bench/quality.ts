@@ -49,7 +49,14 @@ interface Gallery {
 
 const program = new Command("npm run bench:quality --")
   .description(`Measures how far pictures of the faster modes are from exact ones, and writes the table of bench/QUALITY.md.`)
-  .option("--modes <names>", `of ${Object.keys(MODES).join(", ")}`, nameList(MODES), ["cache-2", "cache-3", "fast"])
+  .option("--modes <names>", `of ${Object.keys(MODES).join(", ")}`, nameList(MODES), [
+    "cache-2",
+    "cache-3",
+    "cache-0.2",
+    "cache-0.4",
+    "guided-0.2-0.8",
+    "fast",
+  ])
   .option("--dry-run", "prints the table only")
   .parse();
 const options = program.opts<{ modes: string[]; dryRun?: boolean }>();

@@ -106,6 +106,7 @@ export { type ControlNetConfig, type ControlNetInputs, ControlNetModel } from ".
 export type { ControlNetOutput } from "./models/controlnet-residuals.js";
 export { type ControlNetUnionConfig, type ControlNetUnionInputs, ControlNetUnionModel } from "./models/controlnet-union.js";
 export { DiagonalGaussianDistribution } from "./models/diagonal-gaussian.js";
+export { FirstBlockCache } from "./models/first-block-cache.js";
 export {
   type FluxTokenInputs,
   type FluxTransformer2DConfig,

@@ -58,7 +58,7 @@ export async function generateJson(options: GenerateOptions, request: GenerateRe
     refiner: options.refiner && { model: options.refiner, from: settings.denoisingEnd },
     device,
     precision,
-    cache: options.cache,
+    cache: options.cache?.interval ?? options.cache?.threshold,
     seconds,
   });
 }

@@ -94,7 +94,7 @@ export interface GenerateOptions extends LibraryOptions, ImagePromptOptions {
   readonly fast?: boolean;
   readonly quantize?: Quantisation;
   readonly lowMemory?: boolean;
-  readonly cache?: number;
+  readonly cache?: GenerateRequest["cache"];
   readonly variant?: string;
   readonly out?: string;
   readonly jpeg?: boolean;
@@ -170,7 +170,7 @@ export function toRequest(prompt: string | undefined, options: GenerateOptions):
     timestepSpacing: options.spacing,
     schedule: options.schedule,
     schedulerConfig: options.originalSteps === undefined ? undefined : { originalInferenceSteps: options.originalSteps },
-    cache: options.cache === undefined ? undefined : { interval: options.cache },
+    cache: options.cache,
     device: options.device,
     precision: options.fast ? "fast" : undefined,
     quantize: options.quantize,

@@ -4,7 +4,6 @@ import { PRESET_NAMES } from "../families/presets.js";
 import { GUIDANCE_TEXT, MASK_STRENGTH_TEXT, REFINER_TEXT, STEPS_TEXT, STRENGTH_TEXT } from "../generate/default-texts.js";
 import { HIRES_FIELDS } from "../generate/hires-request.js";
 import { GENERATE_FIELDS as FIELDS } from "../generate/request.js";
-import { CACHE_FIELDS } from "../generate/run-request.js";
 import { EMBEDDED_CHECKPOINT } from "../hub/embedded.js";
 import { whole } from "../options/fields.js";
 import { DEVICES, QUANTISATIONS } from "../runtime/device.js";
@@ -15,7 +14,7 @@ import { addControlOptions } from "./control-options.js";
 import { type GenerateOptions, toRequest } from "./generate-options.js";
 import { HELP_SUBJECTS, subjectNames } from "./help-subjects.js";
 import { imagePromptBlocksOption, imagePromptMaskOption, imagePromptOption } from "./image-prompt-options.js";
-import { freeU, interval, number, numbers, oneOrNumbers, repeated, type Size, size, wholeNumber, word } from "./values.js";
+import { freeU, interval, number, numbers, oneOrNumbers, repeated, type Size, size, stepCache, wholeNumber, word } from "./values.js";
 
 /** `darkroom generate` makes pictures from a prompt, and from other pictures. */
 export function addGenerate(program: Command, signal: AbortSignal): void {
@@ -209,11 +208,7 @@ function addRunOptions(generate: Command): void {
   generate
     .addOption(new Option("--device <name>", "where to run").choices(DEVICES).default("auto"))
     .option("--fast", "8 bits (WebGPU: 16): faster, not quite the same picture")
-    .option(
-      "--cache <n>",
-      "the whole UNet at every nth step only: faster, not quite the same picture",
-      wholeNumber("cache.interval", CACHE_FIELDS.interval),
-    )
+    .option("--cache <n>", "whole UNet every nth step, or (0.1) after a change: faster, not quite the same", stepCache("--cache"))
     .addOption(new Option("--quantize <bits>", "large matrices in 4 or 8 bits: less memory").choices(QUANTISATIONS))
     .option("--low-memory", "less memory, more time; the same picture")
     .option("--variant <name>", "weight files to prefer, such as fp16", word("variant", FIELDS.variant))

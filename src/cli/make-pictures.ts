@@ -130,7 +130,7 @@ function describeWork(settings: RunSettings, { precision, cache, numImagesPerPro
     ...(refiner === undefined ? [] : [`${refiner} from ${denoisingEnd}`]),
     ...loras.map(({ name, weight }) => `LoRA ${name} ${weight}`),
     ...(precision === "fast" ? [settings.precision === "fast" ? "fast" : "exact, since the device has no half precision"] : []),
-    ...(cache === undefined ? [] : [`cache ${cache.interval}`]),
+    ...(cache === undefined ? [] : [`cache ${cache.interval ?? cache.threshold}`]),
     ...(count > 1 ? [`${count} pictures`] : []),
   ];
   return `${settings.model} on ${settings.device}: ${settings.scheduler}, ${parts.join(", ")}`;

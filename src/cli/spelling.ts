@@ -9,6 +9,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   "T2IAdapter.fromSingleFile": "--control",
   "cache.branch": "--cache",
   "cache.interval": "--cache",
+  "cache.threshold": "--cache",
   "Upscaler.fromSingleFile": "--upscale",
   adapter: "--control",
   adapterConditioningFactor: "--control-end",

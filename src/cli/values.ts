@@ -77,6 +77,16 @@ export function interval(option: string): (text: string) => { readonly start: nu
   };
 }
 
+/** Reads the interval of a step cache, a whole number from 1, or its threshold, a number below 1. */
+export function stepCache(option: string): (text: string) => NonNullable<GenerateRequest["cache"]> {
+  return (text) => {
+    const value = toNumber(text);
+    if (value > 0 && value < 1) return { threshold: value };
+    if (Number.isInteger(value) && value >= 1) return { interval: value };
+    throw wrongValue(option, text, "a whole number, at least 1, or a share below 1", "3: every third step; 0.1: after a change of a tenth");
+  };
+}
+
 /** Reads an option that may be given several times, each value with `parse`. */
 export function repeated<Value>(parse: (text: string) => Value): (text: string, before: readonly Value[] | undefined) => readonly Value[] {
   return (text, before = []) => [...before, parse(text)];

@@ -8,6 +8,7 @@ import {
   REFINED_FAMILY_NAMES,
 } from "../families/lookups.js";
 import { withArticle } from "../given.js";
+import { expectStepCache } from "../pipelines/shared/step-cache.js";
 import { applyPreset } from "./apply-preset.js";
 import { denoisingEndOf, type KnownFamily, workflowFor } from "./families.js";
 import { FAMILY_OPTIONS } from "./family-request.js";
@@ -69,6 +70,8 @@ export function checkRun(request: GenerateRequest & { readonly model: ModelSourc
     );
   }
   checkImagePromptScales(request, family);
+  // The network's own number of branches is checked when it is loaded.
+  if (request.cache) expectStepCache(request.cache, "patch" in family ? { cachesFirstBlock: true } : { cacheBranches: Infinity });
   if (request.prompt === undefined) {
     throw new ArgumentError(`no prompt was given; ${model} needs one`, {
       argument: "prompt",

@@ -2,10 +2,10 @@ import * as v from "valibot";
 import { PRESET_NAMES, type PresetName } from "../families/presets.js";
 import { isPlain } from "../given.js";
 import { FREEU_FIELDS, type FreeUFactors } from "../models/freeu.js";
-import { described, type Fields, field, group, needed, numbers, oneOf, oneOrList, real, text, whole, withJson } from "../options/fields.js";
+import { described, type Fields, field, group, numbers, oneOf, oneOrList, real, text, whole, withJson } from "../options/fields.js";
 import type { PromptSyntax } from "../pipelines/prompt/prompt-options.js";
 import { GUIDANCE_INTERVAL_FIELDS, type GuidanceInterval } from "../pipelines/shared/guidance-interval.js";
-import type { StepCacheOptions } from "../pipelines/shared/step-cache.js";
+import { STEP_CACHE_FIELDS, type StepCacheOptions } from "../pipelines/shared/step-cache.js";
 import { SCHEDULE_NAMES, type ScheduleName } from "../schedulers/shared/named-schedules.js";
 import { TIMESTEP_SPACINGS, type TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
 import { parseSeed } from "../tensor/random.js";
@@ -83,7 +83,7 @@ export interface RunRequest extends ControlRequest, EditRequest, FamilyRequest, 
   readonly schedule?: ScheduleName | undefined;
   /** More settings of the scheduler, by their names in its config, such as { useKarrasSigmas: true }. The checkpoint's by default. */
   readonly schedulerConfig?: SchedulerSettings | undefined;
-  /** Computes the whole UNet at every nth step only (interval): quicker, not quite the same picture. Off by default. */
+  /** Computes the whole network at some steps only (interval or threshold): quicker, not quite the same picture. Off by default. */
   readonly cache?: StepCacheOptions | undefined;
   /**
    * Picture to start from; FLUX.2 klein also takes a list of pictures to refer to. In JSON: the image file in base64, or a data URL.
@@ -120,9 +120,13 @@ const schedulerSettings = withJson(
   ),
 );
 
-export const CACHE_FIELDS: Fields<StepCacheOptions> = {
-  interval: described("The whole UNet runs at every nth step; 1 is off.", needed(whole(1), "such as cache: { interval: 3 }")),
-  branch: described("Where the UNet is cut: 0, the default, leaves the least to the steps between.", whole(0)),
+const CACHE_FIELDS: Fields<StepCacheOptions> = {
+  interval: described("For UNets: the whole network runs at every nth step; 1 is off.", STEP_CACHE_FIELDS.interval),
+  threshold: described(
+    "Instead of an interval: the whole network runs when something changed by more than this share, such as 0.1; 0 is off.",
+    STEP_CACHE_FIELDS.threshold,
+  ),
+  branch: described("Where a UNet is cut: 0, the default, leaves the least to the steps between.", STEP_CACHE_FIELDS.branch),
 };
 
 const INTERVAL_FIELDS: Fields<GuidanceInterval> = {
@@ -218,7 +222,7 @@ export const RUN_FIELDS: Fields<RunRequest> = {
     schedulerSettings,
   ),
   cache: described(
-    "Computes the whole UNet at every nth step only (interval): quicker, not quite the same picture. Off by default.",
+    "Computes the whole network at some steps only (interval or threshold): quicker, not quite the same picture. Off by default.",
     group(CACHE_FIELDS),
   ),
   image: described(

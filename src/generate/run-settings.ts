@@ -199,8 +199,7 @@ export function settingsText(run: RunSettings, { width, height, seed, count = 1 
     ...(count > 1 && { "Batch size": String(count) }),
     RNG: "CPU",
     ...(run.precision === "fast" && { Precision: "fast" }),
-    ...(cache && cache.interval > 1 && { "DeepCache interval": String(cache.interval) }),
-    ...(cache?.branch && cache.interval > 1 && { "DeepCache branch": String(cache.branch) }),
+    ...(cache && cacheSettings(cache)),
     ...adapterSettings(run),
     ...emphasisSetting(run),
     Scheduler: scheduler,
@@ -213,6 +212,16 @@ export function settingsText(run: RunSettings, { width, height, seed, count = 1 
   };
   const { taggedPrompt: prompt = "", negativePrompt = "" } = run;
   return { [PARAMETERS_KEYWORD]: formatParameters({ prompt, negativePrompt, settings }) };
+}
+
+/** A step cache that is on. */
+function cacheSettings({ interval = 1, threshold = 0, branch = 0 }: StepCacheOptions): Record<string, string> {
+  const isOn = interval > 1 || threshold > 0;
+  return {
+    ...(interval > 1 && { "DeepCache interval": String(interval) }),
+    ...(threshold > 0 && { "Step cache threshold": String(threshold) }),
+    ...(isOn && branch > 0 && { "DeepCache branch": String(branch) }),
+  };
 }
 
 /** `0.2-0.8`, or with noise levels `sigma 0.28-5.42`. */

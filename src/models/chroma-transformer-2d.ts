@@ -10,10 +10,10 @@ import { sinusoidalEmbedding, timestepEmbedding } from "../layers/embeddings.js"
 import { jointBlock, NORM_EPSILON, parallelBlock } from "../layers/joint-attention.js";
 import { checkOptions } from "../options/check-options.js";
 import { type Fields, tensor } from "../options/fields.js";
-import { pageTurn } from "../page-turn.js";
 import type { Folder } from "../platform/folder.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
+import { type BlockStack, type TransformerPart, writePart } from "./first-block-cache.js";
 import {
   checkRotaryAxes,
   FLUX_THETA,
@@ -21,12 +21,17 @@ import {
   type FluxTokenInputs,
   fluxFields,
   fluxOutput,
+  fluxStack,
   fluxTokenFeeds,
+  fluxTokens,
+  imageTokens,
+  predictRows,
+  rotaryOf,
   type TransformerOutput,
+  tokensOf,
 } from "./flux-transformer-2d.js";
 import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singleFileModel } from "./model.js";
 import { RotaryFeeds } from "./rotary-feeds.js";
-import { rowByRow } from "./row-by-row.js";
 
 const schema = v.object({
   ...fluxFields,
@@ -65,6 +70,8 @@ function check(owner: string, config: ChromaTransformer2DConfig): void {
  */
 export class ChromaTransformer2DModel extends Model<ChromaTransformer2DConfig> {
   protected override readonly runsOften = true;
+  /** It has a step cache. */
+  readonly cachesFirstBlock = true;
   private readonly rotary = new RotaryFeeds({ axes: this.config.axesDimsRope, theta: FLUX_THETA });
 
   /** @throws CheckpointError, ConfigError, DeviceError */
@@ -94,13 +101,18 @@ export class ChromaTransformer2DModel extends Model<ChromaTransformer2DConfig> {
     const [rows = 0, count = 0] = inputs.encoderHiddenStates.shape;
     if (mask) expectShape("attentionMask", mask, [rows, count + (hiddenStates.shape[1] ?? 0)]);
     const feeds = { ...tokens, ...(mask && { attention_mask: mask }) };
-    const predict = async (own: typeof feeds) => {
-      const { sample } = await this.run("transformer", { ...own, ...rotary }, async (values, w) => ({
-        sample: await chromaTransformer(values, w, config),
-      }));
-      return sample;
+    const run = (part: TransformerPart, own: Readonly<Record<string, Tensor>>) =>
+      this.run(
+        part,
+        own,
+        (values, w) => writePart(part, chromaBlocks(values as Partial<ChromaValues>, tokensOf(hiddenStates), w, config), values),
+        {
+          takingTurns: part === "whole" ? 1 : 3,
+        },
+      );
+    return {
+      sample: await predictRows({ feeds, shared: rotary }, hiddenStates.shape[0] ?? 1, { ...inputs, oneByOne: this.savesMemory }, run),
     };
-    return { sample: await (this.savesMemory ? rowByRow(feeds, rows, predict) : predict(feeds)) };
   }
 }
 
@@ -113,35 +125,32 @@ interface ChromaValues {
   readonly rotary_sin: Value;
 }
 
-async function chromaTransformer(inputs: ChromaValues, w: Scope, config: ChromaTransformer2DConfig): Promise<Value> {
+/** The network as a list of blocks over `count` tokens of the picture. */
+function chromaBlocks(inputs: Partial<ChromaValues>, count: number, w: Scope, config: ChromaTransformer2DConfig): BlockStack {
   const { numLayers, numSingleLayers, numAttentionHeads: heads, attentionHeadDim } = config;
-  const { attention_mask: mask } = inputs;
+  const { attention_mask: mask, timestep } = inputs as ChromaValues;
   const width = heads * attentionHeadDim;
-  const table = modulationTable(scale(inputs.timestep, 1000), w.at("distilled_guidance_layer"), width, config);
+  const table = modulationTable(scale(timestep, 1000), w.at("distilled_guidance_layer"), width, config);
   const [firstOfImage, firstOfText] = [3 * numSingleLayers, 3 * numSingleLayers + 6 * numLayers];
   const rows = (start: number, count: number) => Array.from({ length: count }, (_, i) => slice(table, 1, start + i, start + i + 1));
-  const options = {
-    heads,
-    normEpsilon: NORM_EPSILON,
-    rotary: { cos: inputs.rotary_cos, sin: inputs.rotary_sin },
-    bias: mask && productsOfPairs(mask),
+  const options = { heads, normEpsilon: NORM_EPSILON, rotary: rotaryOf(inputs), bias: mask && productsOfPairs(mask) };
+  return {
+    start: () => fluxTokens(inputs as ChromaValues, w, width),
+    blocks: fluxStack(
+      numLayers,
+      numSingleLayers,
+      (i) => (streams) => {
+        const by = { image: rows(firstOfImage + 6 * i, 6), text: rows(firstOfText + 6 * i, 6) };
+        return jointBlock(streams, w.at("transformer_blocks", i), by, options);
+      },
+      (i) => (tokens) => parallelBlock(tokens, w.at("single_transformer_blocks", i), rows(3 * i, 3), options),
+    ),
+    image: (state) => imageTokens(state, count),
+    finish: (image) => {
+      const [shift, outScale] = rows(outputsOf(config) - 2, 2) as [Value, Value];
+      return fluxOutput(image, shift, outScale, w, config);
+    },
   };
-  let streams = {
-    image: linear(inputs.hidden_states, w.at("x_embedder"), width),
-    text: linear(inputs.encoder_hidden_states, w.at("context_embedder"), width),
-  };
-  for (let i = 0; i < numLayers; i++) {
-    const by = { image: rows(firstOfImage + 6 * i, 6), text: rows(firstOfText + 6 * i, 6) };
-    streams = jointBlock(streams, w.at("transformer_blocks", i), by, options);
-    await pageTurn();
-  }
-  let tokens = concat([streams.text, streams.image], 1);
-  for (let i = 0; i < numSingleLayers; i++) {
-    tokens = parallelBlock(tokens, w.at("single_transformer_blocks", i), rows(3 * i, 3), options);
-    await pageTurn();
-  }
-  const [shift, outScale] = rows(outputsOf(config) - 2, 2) as [Value, Value];
-  return fluxOutput(tokens, shift, outScale, w, config, inputs.hidden_states.shape[1] ?? 0);
 }
 
 /** The products of the weights of each query and key: [batch, 1, tokens, tokens] from [batch, tokens]. */

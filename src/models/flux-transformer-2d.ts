@@ -3,21 +3,22 @@ import { count, countOrNone, depth } from "../checkpoint/schema.js";
 import { ArgumentError, ConfigError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
 import { scale } from "../graph/ops/elementwise.js";
+import type { RotaryValues } from "../graph/ops/rotary.js";
 import { concat, slice } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
 import { linear, plainLayerNorm } from "../layers/basic.js";
 import { timestepTextEmbedding } from "../layers/embeddings.js";
-import { jointBlock, NORM_EPSILON, parallelBlock } from "../layers/joint-attention.js";
+import { jointBlock, NORM_EPSILON, parallelBlock, type Streams } from "../layers/joint-attention.js";
 import { modulate, modulations } from "../layers/modulation.js";
 import { checkOptions } from "../options/check-options.js";
-import { type Fields, field, needed, tensor } from "../options/fields.js";
-import { pageTurn } from "../page-turn.js";
+import { type Fields, field, instanceOf, needed, tensor } from "../options/fields.js";
 import type { Folder } from "../platform/folder.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
+import { type BlockStack, type BlockState, FirstBlockCache, type RunPart, type TransformerPart, writePart } from "./first-block-cache.js";
 import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singleFileModel } from "./model.js";
 import { RotaryFeeds } from "./rotary-feeds.js";
-import { repeatRows, rowByRow } from "./row-by-row.js";
+import { repeatRows, rowByRow, rowsOf } from "./row-by-row.js";
 import { timestepFeed } from "./unet-encoder.js";
 
 /** The fields of {@link FluxTransformer2DModel} and its kin. */
@@ -76,6 +77,8 @@ export interface FluxTokenInputs {
   readonly imgIds: Tensor;
   /** Positions of the text's tokens [tokens, axes], zeros in FLUX.1. */
   readonly txtIds: Tensor;
+  /** The step cache of the run, if it has one. */
+  readonly firstBlock?: FirstBlockCache | undefined;
 }
 
 /** The conditions of a prediction. */
@@ -96,6 +99,7 @@ export const FLUX_TOKEN_FIELDS: Fields<FluxTokenInputs> = {
   encoderHiddenStates: needed(tensor, "the features of the text"),
   imgIds: needed(tensor, "the positions of the picture's tokens"),
   txtIds: needed(tensor, "the positions of the text's tokens"),
+  firstBlock: instanceOf(FirstBlockCache),
 };
 
 const FIELDS: Fields<FluxTransformer2DInputs> = {
@@ -116,6 +120,8 @@ export const FLUX_THETA = 10_000;
  */
 export class FluxTransformer2DModel extends Model<FluxTransformer2DConfig> {
   protected override readonly runsOften = true;
+  /** It has a step cache. */
+  readonly cachesFirstBlock = true;
   private readonly rotary = new RotaryFeeds({ axes: this.config.axesDimsRope, theta: FLUX_THETA });
 
   /** @throws CheckpointError, ConfigError, DeviceError */
@@ -156,14 +162,54 @@ export class FluxTransformer2DModel extends Model<FluxTransformer2DConfig> {
       pooled_projections: inputs.pooledProjections,
       ...(inputs.guidance !== undefined && { guidance: timestepFeed(inputs.guidance, rows) }),
     };
-    const predict = async (own: typeof feeds) => {
-      const { sample } = await this.run("transformer", { ...own, ...rotary }, async (values, w) => ({
-        sample: await fluxTransformer(values, w, config),
-      }));
-      return sample;
+    const run = (part: TransformerPart, own: Readonly<Record<string, Tensor>>) =>
+      this.run(
+        part,
+        own,
+        (values, w) => writePart(part, fluxBlocks(values as Partial<FluxValues>, tokensOf(hiddenStates), w, config), values),
+        {
+          takingTurns: part === "whole" ? 1 : 3,
+        },
+      );
+    return {
+      sample: await predictRows({ feeds, shared: rotary }, hiddenStates.shape[0] ?? 1, { ...inputs, oneByOne: this.savesMemory }, run),
     };
-    return { sample: await (this.savesMemory ? rowByRow(feeds, rows, predict) : predict(feeds)) };
   }
+}
+
+/** How many tokens a batch of pictures has. */
+export function tokensOf({ shape }: Tensor): number {
+  return shape[1] ?? 0;
+}
+
+/** Runs a part of the network. */
+type RunWith = (part: TransformerPart, feeds: Readonly<Record<string, Tensor>>) => ReturnType<RunPart>;
+
+/** Feeds that only the part before the first block's end takes. */
+const OF_HEAD = ["hidden_states", "encoder_hidden_states"];
+
+/**
+ * The predictions for `feeds`, which have a row for each text, in as many batches as there are texts for each of `batch` pictures. `shared`
+ * are the same for all rows.
+ */
+export async function predictRows(
+  { feeds, shared }: { readonly feeds: Readonly<Record<string, Tensor>>; readonly shared: Readonly<Record<string, Tensor>> },
+  batch: number,
+  { firstBlock, oneByOne }: { readonly firstBlock?: FirstBlockCache | undefined; readonly oneByOne: boolean },
+  run: RunWith,
+): Promise<Tensor> {
+  const rows = feeds.encoder_hidden_states?.shape[0] ?? 0;
+  if (!firstBlock) {
+    const whole = async (own: typeof feeds) => (await run("whole", { ...own, ...shared })).sample as Tensor;
+    return oneByOne ? rowByRow(feeds, rows, whole) : whole(feeds);
+  }
+  const size = oneByOne ? 1 : rows;
+  const later = Object.fromEntries(Object.entries(feeds).filter(([name]) => !OF_HEAD.includes(name)));
+  const runOf = (start: number): RunPart => {
+    return (part, given) => run(part, { ...rowsOf(part === "head" ? feeds : later, start, size), ...shared, ...given });
+  };
+  const runs = Array.from({ length: rows / size }, (_, i) => runOf(i * size));
+  return firstBlock.predict(rows / batch, runs);
 }
 
 /** The checked inputs that FLUX.1 and its kin share, by their names in the graph: those with rows, and the tables that all rows share. */
@@ -202,46 +248,82 @@ interface FluxValues {
   readonly rotary_sin: Value;
 }
 
-async function fluxTransformer(inputs: FluxValues, w: Scope, config: FluxTransformer2DConfig): Promise<Value> {
+/** The network of FLUX.1 as a list of blocks over `count` tokens of the picture. */
+function fluxBlocks(inputs: Partial<FluxValues>, count: number, w: Scope, config: FluxTransformer2DConfig): BlockStack {
   const { numLayers, numSingleLayers, numAttentionHeads: heads, attentionHeadDim } = config;
   const width = heads * attentionHeadDim;
-  const { timestep, guidance, pooled_projections: pooled } = inputs;
+  const { timestep, guidance, pooled_projections: pooled } = inputs as FluxValues;
   const condition = { timestep: scale(timestep, 1000), guidance: guidance && scale(guidance, 1000), pooled };
   const temb = timestepTextEmbedding(condition, w.at("time_text_embed"), width);
-  const options = { heads, normEpsilon: NORM_EPSILON, rotary: { cos: inputs.rotary_cos, sin: inputs.rotary_sin } };
-  let streams = {
+  const options = { heads, normEpsilon: NORM_EPSILON, rotary: rotaryOf(inputs) };
+  return {
+    start: () => fluxTokens(inputs as FluxValues, w, width),
+    blocks: fluxStack(
+      numLayers,
+      numSingleLayers,
+      (i) => {
+        const block = w.at("transformer_blocks", i);
+        const by = {
+          image: modulations(temb, block.at("norm1", "linear"), width, 6),
+          text: modulations(temb, block.at("norm1_context", "linear"), width, 6),
+        };
+        return (streams) => jointBlock(streams, block, by, options);
+      },
+      (i) => {
+        const block = w.at("single_transformer_blocks", i);
+        return (tokens) => parallelBlock(tokens, block, modulations(temb, block.at("norm", "linear"), width, 3), options);
+      },
+    ),
+    image: (state) => imageTokens(state, count),
+    finish: (image) => {
+      const [outScale, outShift] = modulations(temb, w.at("norm_out", "linear"), width, 2) as [Value, Value];
+      return fluxOutput(image, outShift, outScale, w, config);
+    },
+  };
+}
+
+/** Rotary tables among the inputs. */
+export function rotaryOf({ rotary_cos: cos, rotary_sin: sin }: Partial<Pick<FluxValues, "rotary_cos" | "rotary_sin">>): RotaryValues {
+  return { cos: cos as Value, sin: sin as Value };
+}
+
+/** The tokens before the first block. */
+export function fluxTokens(inputs: Pick<FluxValues, "hidden_states" | "encoder_hidden_states">, w: Scope, width: number): BlockState {
+  return {
     image: linear(inputs.hidden_states, w.at("x_embedder"), width),
     text: linear(inputs.encoder_hidden_states, w.at("context_embedder"), width),
   };
-  for (let i = 0; i < numLayers; i++) {
-    const block = w.at("transformer_blocks", i);
-    const by = {
-      image: modulations(temb, block.at("norm1", "linear"), width, 6),
-      text: modulations(temb, block.at("norm1_context", "linear"), width, 6),
-    };
-    streams = jointBlock(streams, block, by, options);
-    await pageTurn();
-  }
-  let tokens = concat([streams.text, streams.image], 1);
-  for (let i = 0; i < numSingleLayers; i++) {
-    const block = w.at("single_transformer_blocks", i);
-    tokens = parallelBlock(tokens, block, modulations(temb, block.at("norm", "linear"), width, 3), options);
-    await pageTurn();
-  }
-  const [outScale, outShift] = modulations(temb, w.at("norm_out", "linear"), width, 2) as [Value, Value];
-  return fluxOutput(tokens, outShift, outScale, w, config, inputs.hidden_states.shape[1] ?? 0);
 }
 
-/** The prediction for the picture's tokens, the last `count` of all. */
+/** Blocks over both streams, then blocks over all tokens together, text first. */
+export function fluxStack(
+  joint: number,
+  single: number,
+  jointOf: (index: number) => (streams: Streams) => Streams,
+  singleOf: (index: number) => (tokens: Value) => Value,
+): BlockStack["blocks"] {
+  const together = (state: BlockState) => state.tokens ?? concat([state.text as Value, state.image as Value], 1);
+  return [
+    ...Array.from({ length: joint }, (_, i) => (state: BlockState) => ({ ...jointOf(i)(state as unknown as Streams) })),
+    ...Array.from({ length: single }, (_, i) => (state: BlockState) => ({ tokens: singleOf(i)(together(state)) })),
+  ];
+}
+
+/** The picture's tokens, the last `count` of all. */
+export function imageTokens({ image, tokens }: BlockState, count: number): Value {
+  if (image) return image;
+  const total = tokens?.shape[1] ?? 0;
+  return slice(tokens as Value, 1, total - count, total);
+}
+
+/** The prediction for the picture's tokens. */
 export function fluxOutput(
-  tokens: Value,
+  image: Value,
   shift: Value,
   scale: Value,
   w: Scope,
   { patchSize, outChannels, inChannels }: Pick<FluxTransformer2DConfig, "patchSize" | "outChannels" | "inChannels">,
-  count: number,
 ): Value {
-  const total = tokens.shape[1] ?? 0;
-  const normed = modulate(plainLayerNorm(slice(tokens, 1, total - count, total), NORM_EPSILON), shift, scale);
+  const normed = modulate(plainLayerNorm(image, NORM_EPSILON), shift, scale);
   return linear(normed, w.at("proj_out"), patchSize * patchSize * (outChannels ?? inChannels));
 }

@@ -13,12 +13,12 @@ import { attendWithin, headNorm, sequences } from "../layers/heads.js";
 import { gated, modulate, modulations } from "../layers/modulation.js";
 import { rotaryTables } from "../layers/rotary.js";
 import { checkOptions } from "../options/check-options.js";
-import { type Fields, field, isListOf, needed, tensor } from "../options/fields.js";
-import { pageTurn } from "../page-turn.js";
+import { type Fields, field, instanceOf, isListOf, needed, tensor } from "../options/fields.js";
 import type { Folder } from "../platform/folder.js";
 import { gridPositions } from "../tensor/grid-positions.js";
 import { concat as concatTensors, Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
+import { type BlockStack, FirstBlockCache, type RunPart, type TransformerPart, writePart } from "./first-block-cache.js";
 import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singleFileModel } from "./model.js";
 import { timestepFeed } from "./unet-encoder.js";
 
@@ -63,6 +63,8 @@ export interface QwenImageTransformer2DInputs {
   readonly encoderHiddenStatesMask?: Tensor | Tensor<"int64"> | undefined;
   /** The tokens' pictures: the one that is made, then references. They are the same for the whole batch. */
   readonly imgShapes: readonly ImageShape[];
+  /** The step cache of the run, if it has one. */
+  readonly firstBlock?: FirstBlockCache | undefined;
 }
 
 const isShape = (value: unknown): value is ImageShape =>
@@ -78,6 +80,7 @@ const FIELDS: Fields<QwenImageTransformer2DInputs> = {
     ),
     "give imgShapes, the frames, rows and columns of each picture's tokens",
   ),
+  firstBlock: instanceOf(FirstBlockCache),
 };
 
 /** The base of the rotary frequencies. */
@@ -93,6 +96,8 @@ const TIME_SCALE = 1000;
  */
 export class QwenImageTransformer2DModel extends Model<QwenImageTransformer2DConfig> {
   protected override readonly runsOften = true;
+  /** It has a step cache. */
+  readonly cachesFirstBlock = true;
 
   protected override get overflowsHalf(): boolean {
     return true;
@@ -138,39 +143,60 @@ export class QwenImageTransformer2DModel extends Model<QwenImageTransformer2DCon
     }
     const texts = textsOf(encoderHiddenStates, given.encoderHiddenStatesMask);
     const times = timestepFeed(timestep, rows);
-    if (times.data.every((time) => time === times.data[0])) {
-      return { sample: await this.predict(hiddenStates, times.slice(0, 1), texts, imgShapes) };
-    }
+    const isOneTime = times.data.every((time) => time === times.data[0]);
+    if (isOneTime) return { sample: await this.predict(hiddenStates, times.slice(0, 1), texts, given) };
     const samples: Tensor[] = [];
     for (const [i, text] of texts.entries()) {
       const row = hiddenStates.slice(i % batch, (i % batch) + 1);
-      samples.push(await this.predict(row, times.slice(i, i + 1), [text], imgShapes));
+      samples.push(await this.predict(row, times.slice(i, i + 1), [text], { ...given, firstBlock: undefined }));
     }
     return { sample: concatTensors(samples) };
   }
 
   /** The prediction for pictures with the same time. */
-  private async predict(pictures: Tensor, time: Tensor, texts: readonly Text[], imgShapes: readonly ImageShape[]): Promise<Tensor> {
+  private async predict(
+    pictures: Tensor,
+    time: Tensor,
+    texts: readonly Text[],
+    { imgShapes, firstBlock }: QwenImageTransformer2DInputs,
+  ): Promise<Tensor> {
+    const own = { time, texts, imgShapes };
+    if (!firstBlock) return (await this.runPart("whole", own, { pictures })).sample as Tensor;
+    const run: RunPart = (part, given) => this.runPart(part, own, part === "head" ? { pictures } : given);
+    return firstBlock.predict(texts.length / (pictures.shape[0] ?? 1), [run]);
+  }
+
+  private runPart(
+    part: TransformerPart,
+    { time, texts, imgShapes }: { readonly time: Tensor; readonly texts: readonly Text[]; readonly imgShapes: readonly ImageShape[] },
+    given: Readonly<Record<string, Tensor>>,
+  ) {
     const { axesDimsRope: axes } = this.config;
     const grids = imgShapes.flatMap(centredPositions);
     // A text's positions lie on the diagonal, beyond the largest picture.
     const first = Math.max(...imgShapes.flatMap(([, rows, columns]) => [Math.floor(rows / 2), Math.floor(columns / 2)]));
     const positions = texts.flatMap(({ places }) => [...places.map((place) => Array(3).fill(first + place)), ...grids]);
-    const feeds = {
-      pictures,
-      time,
-      texts: concatTensors(
+    const features = () =>
+      concatTensors(
         texts.map(({ features }) => features),
         1,
-      ),
+      );
+    const feeds = {
+      ...given,
+      time,
+      ...((part === "whole" || part === "head") && { texts: features() }),
       ...rotaryTables(positions, { axes, theta: THETA }),
     };
     const lengths = texts.map(({ places }) => places.length);
+    const tokens = imgShapes.reduce((sum, shape) => sum + sizeOf(shape), 0);
     const own = sizeOf(imgShapes[0] as ImageShape);
-    const { prediction } = await this.run(`qwen-image, texts of ${lengths}, ${own} tokens of the picture`, feeds, async (values, w) => ({
-      prediction: await qwenImage(values, w, this.config, { lengths, own }),
-    }));
-    return prediction;
+    return this.run(
+      `qwen-image ${part}, texts of ${lengths}, ${own} tokens of the picture`,
+      feeds,
+      (values: Readonly<Record<string, Value>>, w) =>
+        writePart(part, qwenImage(values as unknown as QwenImageValues, w, this.config, { lengths, own, tokens }), values),
+      { takingTurns: part === "whole" ? 1 : 3 },
+    );
   }
 }
 
@@ -239,31 +265,40 @@ interface Streams {
   readonly text: Value;
 }
 
-/** The network's graph. */
-async function qwenImage(values: QwenImageValues, w: Scope, config: QwenImageTransformer2DConfig, sequences: Sequences): Promise<Value> {
+/** The network as a list of blocks, over pictures of so many tokens, with those of references. */
+function qwenImage(
+  values: QwenImageValues,
+  w: Scope,
+  config: QwenImageTransformer2DConfig,
+  { tokens, ...sequences }: Sequences & { readonly tokens: number },
+): BlockStack {
   const { patchSize, inChannels, outChannels, numLayers, attentionHeadDim, numAttentionHeads, zeroCondT } = config;
   const { cos, sin, time } = values;
   const width = numAttentionHeads * attentionHeadDim;
-  const [, tokens = 0] = values.pictures.shape;
   const hasReferences = zeroCondT && sequences.own < tokens;
   const embedding = timeEmbedding(time, w.at("time_text_embed", "timestep_embedder"), width);
   const still = hasReferences
     ? timeEmbedding(time.graph.constant([0], [1]), w.at("time_text_embed", "timestep_embedder"), width)
     : undefined;
-
-  const features = rmsNorm(values.texts, w.at("txt_norm"), EPSILON);
-  let streams: Streams = {
-    image: repeatBatch(linear(values.pictures, w.at("img_in"), width), sequences.lengths.length),
-    text: linearRows(features, w.at("txt_in"), width, [0, width], { isExact: true }),
-  };
   const options = { heads: numAttentionHeads, embedding, still, rotary: { cos, sin }, ...sequences };
-  for (let i = 0; i < numLayers; i++) {
-    streams = block(streams, w.at("transformer_blocks", i), options);
-    await pageTurn();
-  }
-  const [scale, shift] = modulations(embedding, w.at("norm_out", "linear"), width, 2) as [Value, Value];
-  const last = modulate(plainLayerNorm(streams.image, EPSILON), shift, scale);
-  return linear(last, w.at("proj_out"), patchSize ** 2 * (outChannels ?? inChannels));
+  return {
+    start: () => {
+      const features = rmsNorm(values.texts, w.at("txt_norm"), EPSILON);
+      return {
+        image: repeatBatch(linear(values.pictures, w.at("img_in"), width), sequences.lengths.length),
+        text: linearRows(features, w.at("txt_in"), width, [0, width], { isExact: true }),
+      };
+    },
+    blocks: Array.from({ length: numLayers }, (_, i) => (state) => ({
+      ...block(state as unknown as Streams, w.at("transformer_blocks", i), options),
+    })),
+    image: ({ image }) => image as Value,
+    finish: (image) => {
+      const [scale, shift] = modulations(embedding, w.at("norm_out", "linear"), width, 2) as [Value, Value];
+      const last = modulate(plainLayerNorm(image, EPSILON), shift, scale);
+      return linear(last, w.at("proj_out"), patchSize ** 2 * (outChannels ?? inChannels));
+    },
+  };
 }
 
 function timeEmbedding(time: Value, w: Scope, width: number): Value {

@@ -6,6 +6,12 @@ export function repeatRows(tensor: Tensor, rows: number): Tensor {
   return times === 1 ? tensor : concat(Array.from({ length: times }, () => tensor));
 }
 
+/** `count` rows of all feeds from `start` on. Feeds with one row are the same for all. */
+export function rowsOf<Feeds extends Readonly<Record<string, Tensor>>>(feeds: Feeds, start: number, count = 1): Feeds {
+  const own = ([name, tensor]: [string, Tensor]) => [name, tensor.shape[0] === 1 ? tensor : tensor.slice(start, start + count)];
+  return Object.fromEntries(Object.entries(feeds).map(own));
+}
+
 /**
  * The results of `run` for each row of `feeds`, one after another. With guidance this takes half the working memory of two rows at once.
  * Feeds with one row are the same for all.
@@ -16,9 +22,6 @@ export async function rowByRow<Feeds extends Readonly<Record<string, Tensor>>>(
   run: (feeds: Feeds) => Promise<Tensor>,
 ): Promise<Tensor> {
   const results: Tensor[] = [];
-  for (let row = 0; row < rows; row++) {
-    const own = Object.entries(feeds).map(([name, tensor]) => [name, tensor.shape[0] === 1 ? tensor : tensor.slice(row, row + 1)]);
-    results.push(await run(Object.fromEntries(own)));
-  }
+  for (let row = 0; row < rows; row++) results.push(await run(rowsOf(feeds, row)));
   return concat(results);
 }

@@ -13,6 +13,7 @@ import { joinRows } from "./prompt/text-encoders.js";
 import type { Call } from "./shared/call.js";
 import { AUTOENCODERS, SCHEDULERS_OF_CHECKPOINTS } from "./shared/component-classes.js";
 import { type ComponentSource, expectParts, part } from "./shared/components.js";
+import type { StepCacheInputs } from "./shared/denoiser.js";
 import { flowTime } from "./shared/flow-timesteps.js";
 import { T5_ENCODERS, T5_TOKENIZERS } from "./shared/language-model-classes.js";
 import { predictor } from "./shared/predictor.js";
@@ -118,11 +119,12 @@ export abstract class ChromaBase<Request extends ChromaRequest> extends PackedFl
         return { encoderHiddenStates: promptEmbeds, mask: concat([mask, ofPicture], 1) };
       },
     );
-    const forward = (latents: Tensor, timestep: number, { encoderHiddenStates, mask: attentionMask }: ChromaInputs) => {
+    const forward = (latents: Tensor, timestep: number, inputs: ChromaInputs & StepCacheInputs) => {
+      const { encoderHiddenStates, mask: attentionMask, firstBlock } = inputs;
       const txtIds = Tensor.zeros([encoderHiddenStates.shape[1] ?? 0, 3]);
-      return transformer.forward(latents, flowTime(timestep), { encoderHiddenStates, attentionMask, imgIds, txtIds });
+      return transformer.forward(latents, flowTime(timestep), { encoderHiddenStates, attentionMask, imgIds, txtIds, firstBlock });
     };
-    return { predict: predictor({ forward }, call, conditioning), steerable: [conditioning] };
+    return { predict: predictor({ forward, cachesFirstBlock: true }, call, conditioning), steerable: [conditioning] };
   }
 }
 

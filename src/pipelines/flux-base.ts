@@ -16,6 +16,7 @@ import { joinRows } from "./prompt/text-encoders.js";
 import type { Call } from "./shared/call.js";
 import { AUTOENCODERS, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./shared/component-classes.js";
 import { type ComponentSource, expectParts, part } from "./shared/components.js";
+import type { StepCacheInputs } from "./shared/denoiser.js";
 import { flowTime } from "./shared/flow-timesteps.js";
 import { T5_ENCODERS, T5_TOKENIZERS } from "./shared/language-model-classes.js";
 import { predictor } from "./shared/predictor.js";
@@ -197,7 +198,7 @@ export abstract class FluxBase<Request extends FluxRequest & TrueGuidanceOptions
         return { encoderHiddenStates: promptEmbeds, pooledProjections: pooledPromptEmbeds };
       },
     );
-    const forward = async (latents: Tensor, timestep: number, inputs: FluxInputs) => {
+    const forward = async (latents: Tensor, timestep: number, { firstBlock, ...inputs }: FluxInputs & StepCacheInputs) => {
       const wide = numbers ? concat([latents, numbers], 2) : latents;
       const txtIds = Tensor.zeros([inputs.encoderHiddenStates.shape[1] ?? 0, 3]);
       const { sample } = await transformer.forward(reference ? concat([wide, reference.tokens], 1) : wide, flowTime(timestep), {
@@ -206,10 +207,11 @@ export abstract class FluxBase<Request extends FluxRequest & TrueGuidanceOptions
         imgIds,
         txtIds,
         guidance,
+        firstBlock,
       });
       return { sample: reference ? sample.slice(0, latents.shape[1] ?? 0, 1) : sample };
     };
-    return { predict: predictor({ forward }, call, conditioning), steerable: [conditioning] };
+    return { predict: predictor({ forward, cachesFirstBlock: true }, call, conditioning), steerable: [conditioning] };
   }
 }
 

@@ -50,6 +50,7 @@ describe("darkroom generate, with options that do not go together", () => {
     [["--quality", "80", "--out", "fox.png"], /--quality is for JPEG and WebP.*\n\s+give --out a name that ends in \.jpg/],
     [["--quality", "101", "--jpeg"], /--quality is "101"; expected a whole number, 1 to 100/],
     [["--out", "fox.tiff", "--model", "nowhere"], /--out is "fox\.tiff"; expected a file name ending in \.png, \.jpg/],
+    [["--cache", "1.5"], /--cache is "1.5"; expected a whole number, at least 1, or a share below 1/],
     [["--cache", "0"], /--cache is "0"; expected a whole number, at least 1/],
     [["--cache", "1.5"], /--cache is "1.5"; expected a whole number, at least 1/],
     [[...refiner, "--refine-from", "1"], /--refine-from is "1"; expected a number from/],

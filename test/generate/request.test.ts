@@ -60,7 +60,7 @@ describe("a request", () => {
     [{ loras: [{ source: "a" }, { source: "b", weigth: 1 }] }, "loras[1].weigth", /loras\[1\]\.weigth; did you mean loras\[1\]\.weight\?/],
     [{ loras: [{ weight: "1" }] }, "loras[0].weight", /loras\[0\]\.weight is "1"/],
     [{ embeddings: [{ token: "x" }] }, "embeddings[0].source", /generate needs embeddings\[0\]\.source/],
-    [{ cache: {} }, "cache.interval", /generate needs cache\.interval/],
+    [{ cache: { interval: 0.5 } }, "cache.interval", /cache\.interval is 0\.5/],
     [{ cacheDir: "/tmp" }, "cacheDir", /generate has no option cacheDir/],
   ])("with a mistake is an ArgumentError that names it: %j", (request, argument, message) => {
     expect(v.is(generateRequest, request)).toBe(argument.includes(".") ? v.is(generateRequest, request) : false);

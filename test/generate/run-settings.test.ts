@@ -120,6 +120,7 @@ describe("settingsText", () => {
     [{ sigmas: [14.6, 2, 0] }, { Sigmas: "14.6, 2, 0" }],
     [{ precision: "fast" }, { Precision: "fast" }],
     [{ cache: { interval: 3 } }, { "DeepCache interval": "3" }],
+    [{ cache: { threshold: 0.1 } }, { "Step cache threshold": "0.1" }],
     [{ cache: { interval: 3, branch: 1 } }, { "DeepCache interval": "3", "DeepCache branch": "1" }],
     [
       { predictionType: "v_prediction", timestepSpacing: "trailing" },

@@ -78,6 +78,8 @@ interface PipelineMeta {
   readonly refiner_seed?: number | string | null;
   /** The settings of the package DeepCache, for both pipelines. */
   readonly deep_cache?: { readonly cache_interval: number; readonly cache_branch_id: number };
+  /** The settings of diffusers' FirstBlockCacheConfig. */
+  readonly first_block?: { readonly threshold: number };
   /** The factors of FreeU: s1, s2, b1, b2. */
   readonly freeu?: readonly [number, number, number, number];
   /** What a callback did after steps. */
@@ -120,12 +122,26 @@ export interface PipelineContext {
 
 /** A call of a pipeline with a seed; with a refiner, of two pipelines one after the other. */
 export async function comparePipeline({ meta, tensors }: ParityCase, context: PipelineContext): Promise<Comparison[]> {
-  const { call, seed, seeds, refiner, refiner_pipeline, refiner_call, refiner_seed, deep_cache, on_step_end, freeu, ...model } =
-    meta as unknown as PipelineMeta;
+  const {
+    call,
+    seed,
+    seeds,
+    refiner,
+    refiner_pipeline,
+    refiner_call,
+    refiner_seed,
+    deep_cache,
+    first_block,
+    on_step_end,
+    freeu,
+    ...model
+  } = meta as unknown as PipelineMeta;
   const { images, latents, ...inputs } = tensors();
   if (!images) throw new Error("the case has no images");
   const given = refiner || !latents ? inputs : { ...inputs, latents };
-  const cache = deep_cache && { interval: deep_cache.cache_interval, branch: deep_cache.cache_branch_id };
+  const cache = deep_cache
+    ? { interval: deep_cache.cache_interval, branch: deep_cache.cache_branch_id }
+    : first_block && { threshold: first_block.threshold };
   const request = {
     ...toRequest(call),
     ...imagesOf(given),

@@ -31,7 +31,9 @@ async function latentsOf(request: StableDiffusionRequest): Promise<Tensor> {
 async function turnsOf(cache: StepCacheOptions, request: Partial<StableDiffusionRequest> = {}): Promise<string> {
   const forward = vi.spyOn(pipe.unet, "forward");
   await latentsOf({ ...FOX, ...request, cache });
-  return forward.mock.calls.map(([, , { deepFeature }]) => (deepFeature ? "s" : "W")).join("");
+  const turns = forward.mock.calls.map(([, , { deepFeature }]) => (deepFeature ? "s" : "W")).join("");
+  forward.mockRestore();
+  return turns;
 }
 
 describe("step caching", () => {
@@ -87,11 +89,25 @@ describe("step caching", () => {
     for (const [i, request] of requests.entries()) expect(together[i]).toEqual(await latentsOf(request));
   });
 
+  it("runs the whole UNet after a change of the threshold", async () => {
+    expect(await latentsOf({ ...FOX, cache: { threshold: 0 } })).toEqual(await latentsOf(FOX));
+    expect(await turnsOf({ threshold: 1e-6 })).toBe("WWWWWWW");
+    expect(await turnsOf({ threshold: 1e6 })).toBe("WWsssss");
+    const some = await turnsOf({ threshold: 0.3, branch: 1 });
+    expect(some.slice(2)).toMatch(/W.*s|s.*W/);
+    const difference = (threshold: number) =>
+      latentsOf({ ...FOX, cache: { threshold } }).then(async (x) => largestDifference(x, await latentsOf(FOX)));
+    expect(await difference(0.05)).toBeLessThan(await difference(1e6));
+  });
+
   it.each<[StepCacheOptions, string]>([
     [{ interval: 0 }, "cache.interval is 0; expected a whole number, at least 1"],
     [{ interval: 1.5 }, "cache.interval is 1.5; expected a whole number, at least 1"],
     [{ interval: Number.NaN }, "cache.interval is NaN; expected a whole number, at least 1"],
-    [{} as StepCacheOptions, "StableDiffusionPipeline.generate needs cache.interval: a whole number, at least 1"],
+    [{}, "cache has neither interval nor threshold; expected one of them"],
+    [{ interval: 2, threshold: 0.1 }, "cache has both interval and threshold; expected one of them"],
+    [{ threshold: -1 }, "cache.threshold is -1; expected a finite number, at least 0"],
+    [{ threshold: 0.1, branch: 9 }, "cache.branch is 9; expected a number from 0 to 8"],
     [{ interval: 2, branch: -1 }, "cache.branch is -1; expected a whole number, at least 0"],
     [{ interval: 2, branch: 0.5 }, "cache.branch is 0.5; expected a whole number, at least 0"],
     [{ interval: 2, branch: 9 }, "cache.branch is 9; expected a number from 0 to 8"],

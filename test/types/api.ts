@@ -77,8 +77,9 @@ export function requests(more: StableDiffusionOptions) {
   void anyPipe.generate({ prompt: "a", cache: { interval: 2, branch: 3 } });
   // @ts-expect-error: the cache is told its interval by name
   void pipe.generate({ prompt: "a", cache: 3 });
-  // @ts-expect-error: a branch alone says nothing
-  void pipe.generate({ prompt: "a", cache: { branch: 3 } });
+  void anyPipe.generate({ prompt: "a", cache: { threshold: 0.1 } });
+  // @ts-expect-error: a number, not its text
+  void pipe.generate({ prompt: "a", cache: { threshold: "0.1" } });
   // @ts-expect-error: diffusers' spelling is not ours
   void pipe.generate({ prompt: "a", num_inference_steps: 20 });
   // @ts-expect-error: a number, not its text

@@ -42,12 +42,13 @@ export function promptOptions(job: Job) {
 
 /** The prompts and steps of a pipeline with a transformer, which has fewer options. */
 export function flowOptions(job: Job) {
-  const { prompt = "", negativePrompt, numInferenceSteps, guidanceScale, guidanceInterval, timesteps, sigmas, onStepEnd } = job;
+  const { prompt = "", negativePrompt, numInferenceSteps, guidanceScale, guidanceInterval, cache, timesteps, sigmas, onStepEnd } = job;
   return {
     ...{ prompt, negativePrompt, numInferenceSteps, guidanceScale },
     ...familyOptionsOf(job),
     ...(onStepEnd && { onStepEnd }),
     ...(guidanceInterval && { guidanceInterval }),
+    ...(cache && { cache }),
     ...(timesteps && { timesteps }),
     ...(sigmas && { sigmas }),
   };

@@ -1,4 +1,5 @@
 import type { AttentionSlice } from "../../graph/graph.js";
+import type { FirstBlockCache } from "../../models/first-block-cache.js";
 import type { CallQueue } from "../../runtime/call-queue.js";
 import type { Precision, ResolvedDevice } from "../../runtime/device.js";
 import type { Tensor } from "../../tensor/tensor.js";
@@ -7,6 +8,8 @@ import type { Tensor } from "../../tensor/tensor.js";
 export interface DenoisingNetwork {
   /** The number of branches for step caching; undefined if the network has no step cache. */
   readonly cacheBranches?: number | undefined;
+  /** Whether it is a transformer with a step cache. */
+  readonly cachesFirstBlock?: boolean | undefined;
   /** Where the network runs. */
   readonly device: ResolvedDevice;
   /** How closely it computes. */
@@ -24,6 +27,8 @@ export interface DenoisingNetwork {
  * example in the scale of its timesteps, its pipeline adapts it.
  */
 export interface Denoiser<Inputs extends object> {
+  /** Whether it takes `firstBlock`. */
+  readonly cachesFirstBlock?: boolean | undefined;
   /**
    * The prediction for noisy latents at `timestep`: noise, velocity or picture, as the scheduler's config says. Latents are [batch,
    * channels, height, width], or [batch, tokens, channels] if the pipeline packs them. If `inputs` have n times the rows of the latents, so
@@ -38,6 +43,8 @@ export interface StepCacheInputs {
   readonly cacheBranch?: number | undefined;
   /** The output of the layers below the cut at an earlier step. They are not computed again. */
   readonly deepFeature?: Tensor | undefined;
+  /** The cache of a transformer; one for all steps of a run. */
+  readonly firstBlock?: FirstBlockCache | undefined;
 }
 
 /** The outputs of a network. */

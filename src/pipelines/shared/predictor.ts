@@ -4,7 +4,7 @@ import type { Denoiser } from "./denoiser.js";
 import type { Predict } from "./denoising-loop.js";
 import { guide } from "./guidance.js";
 import type { TurnGuidance } from "./guidance-plan.js";
-import { StepCache, type StepCacheOptions } from "./step-cache.js";
+import { type StepCacheOptions, stepCacheOf } from "./step-cache.js";
 
 /** The inputs of the network besides the latents at each turn of the denoising loop. Turns count from 0. */
 export interface Conditioning<Inputs extends object> {
@@ -46,7 +46,7 @@ export function predictor<Inputs extends object>(
   conditioning: Conditioning<Inputs>,
   { channels = () => [], combine = guide, perturbed, perStep }: PredictorOptions<Inputs> = {},
 ): Predict {
-  const cache = request.cache && request.cache.interval > 1 ? new StepCache(request.cache, scheduler) : undefined;
+  const cache = stepCacheOf(request.cache, scheduler, denoiser.cachesFirstBlock);
   return async (scaled, timestep, index) => {
     const { scale, isGuided } = guidance.at(index);
     const more = channels(isGuided);
@@ -54,11 +54,12 @@ export function predictor<Inputs extends object>(
     const pagScale = perturbed?.scaleAt(timestep) ?? 0;
     const parts = (isGuided ? 2 : 1) + (pagScale > 0 ? 1 : 0);
     const inputs = { ...conditioning.at(index), ...(await perStep?.(scaled, timestep, index)) };
-    const { sample, deepFeature } = await denoiser.forward(input, timestep, {
+    const output = await denoiser.forward(input, timestep, {
       ...(perturbed && pagScale > 0 ? perturbed.extended(inputs, isGuided) : inputs),
       ...cache?.take(timestep, index, parts),
     });
-    cache?.keep(deepFeature);
+    cache?.keep(output);
+    const { sample } = output;
     const unconditional = scheduler.needsUnconditional ? sample.slice(0, scaled.shape[0]) : undefined;
     if (perturbed && pagScale > 0) return { sample: perturbed.combine(sample, { scale, isGuided, pagScale }), unconditional };
     return isGuided ? { sample: combine(sample, scale), unconditional } : { sample };
