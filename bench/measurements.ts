@@ -100,6 +100,7 @@ function measuring(prefix: string, isEmbedded: boolean, job: (task: Task) => Omi
     start: (name: string) =>
       make(name, "start", "cold start to the first step", {
         "cold start: imports": mark("imports"),
+        "cold start: checkpoint opened": mark("opened"),
         "cold start: ready for the first step": mark("ready"),
         "cold start: first step done": mark("first-step"),
       }),

@@ -76,6 +76,7 @@ const MEASURES: Readonly<Record<Exclude<Task, "prepare">, (job: Job) => Promise<
   async start({ checkpoint, size, options }) {
     const { request, ...opening } = options as Mode;
     const pipe = await DiffusionPipeline.fromPretrained(checkpoint, opening);
+    mark("opened");
     // The types of DiffusionPipeline's results have UNets only.
     const { transformer, unet: network = transformer as Network } = pipe as unknown as { transformer?: Network; unet?: Network };
     const forward = network.forward.bind(network);

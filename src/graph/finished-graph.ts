@@ -7,6 +7,8 @@ export interface FinishedGraph {
   readonly model: OnnxModel;
   /** How many numbers the largest of its intermediate results has. */
   readonly largestValue?: number;
+  /** How many numbers the largest weight has that each run converts. */
+  readonly largestWidened?: number;
   /** What a run needs. */
   readonly memory?: GraphMemory;
   /** What is computed once, when the graph is loaded. Preparations run one after another, to bound the memory. */

@@ -123,6 +123,7 @@ export class Graph {
   /** Bytes that preparations will have written to a file so far. */
   private written = 0;
   private largestValue = 0;
+  private largestWidened = 0;
   /** Bytes of each value that takes memory in a run. */
   private readonly sizes = new Map<string, number>();
   private count = 0;
@@ -357,6 +358,7 @@ export class Graph {
     return {
       model,
       largestValue: this.largestValue,
+      largestWidened: this.largestWidened,
       memory: memoryOf(model, this.sizes, new Set(this.conversions)),
       preparations: [...prepared, ...preparations],
     };
@@ -436,6 +438,7 @@ export class Graph {
     return this.once(`${stored.name} as ${dtype}`, () => {
       const name = `${this.prefix}v${this.count++}`;
       this.conversions.push({ ...castTo(dtype), domain: "", inputs: [stored.name], outputs: [name] });
+      this.largestWidened = Math.max(this.largestWidened, sizeOf(stored.shape));
       return this.sized({ ...stored, name, dtype });
     });
   }

@@ -26,13 +26,20 @@ export interface SessionSettings {
  */
 const LARGE_VALUE = 2 ** 22;
 
+/**
+ * So is it if a run widens a weight to at least this many numbers, 32 MB. The C library asks the system for each such block and gives it
+ * back at once, and the system clears it: 2 of 10 s of processor time for a prompt in Qwen3-4B, whose weights of 100 MB are widened.
+ */
+const LARGE_WIDENED = 2 ** 23;
+
 /** The task that loads a graph with an engine's settings. */
 export async function loadTask(settings: SessionSettings, graph: FinishedGraph, options: LoadOptions = {}): Promise<LoadTask> {
-  const { model, largestValue = 0, preparations = [] } = graph;
+  const { model, largestValue = 0, largestWidened = 0, preparations = [] } = graph;
   const { keepsMemory: runsOften = false, copiesWeights = false } = options;
   // C's allocator keeps part of the memory it is given back (0.6 GB after SD 1.5's VAE at 512x512), and fragments more. The runtime's arena
   // is better for large values, even if all memory is freed after the run. With a profile the session stays: its runs belong in one file.
-  const isLarge = isProcessor(settings.device) && !runsOften && largestValue >= LARGE_VALUE;
+  const hasLarge = largestValue >= LARGE_VALUE || (settings.device === "cpu" && largestWidened >= LARGE_WIDENED);
+  const isLarge = isProcessor(settings.device) && !runsOften && hasLarge;
   const keepsMemory = isLarge || runsOften;
   const { bytes, sessionConfig, mounts } = await settings.encode(model);
   const prepared: PreparationTask[] = [];

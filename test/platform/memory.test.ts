@@ -40,12 +40,18 @@ describe("the memory that networks can take", () => {
     expect(availableMemory(machine(files))).toBe(2 * GB);
   });
 
+  it("counts pages of mapped files once", () => {
+    expect(availableMemory(machine({ "/proc/self/status": "VmRSS: 1000000 kB\nRssAnon:\t  200000 kB\nRssFile: 800000 kB\n" }))).toBe(
+      10 * GB + 204_800_000,
+    );
+  });
+
   it("is limited by groups of version 1", () => {
     const files = {
       "/proc/self/cgroup": "11:cpu,cpuacct:/docker/a\n5:memory:/docker/a\n",
       "/sys/fs/cgroup/memory/memory.limit_in_bytes": `${6 * GB}`,
       "/sys/fs/cgroup/memory/memory.usage_in_bytes": `${4 * GB}`,
-      "/sys/fs/cgroup/memory/memory.stat": `total_inactive_file ${2 * GB}\ntotal_active_file 0\n`,
+      "/sys/fs/cgroup/memory/memory.stat": `inactive_file ${1 * GB}\nactive_file 7\ntotal_inactive_file ${2 * GB}\ntotal_active_file 0\n`,
     };
     expect(availableMemory(machine(files))).toBe(5 * GB);
   });

@@ -44,6 +44,8 @@ describe("the CPU's session", () => {
     expect(endsAfterRun).toBe(true);
     expect(options.enableCpuMemArena).toBe(true);
     expect((await loadTask(CPU, { ...GRAPH, largestValue: 2 ** 22 - 1 })).endsAfterRun).toBe(false);
+    expect((await loadTask(CPU, { ...GRAPH, largestWidened: 2 ** 23 })).endsAfterRun).toBe(true);
+    expect((await loadTask(CPU, { ...GRAPH, largestWidened: 2 ** 23 - 1 })).endsAfterRun).toBe(false);
   });
 
   it("stays for a profile of all its runs", async () => {

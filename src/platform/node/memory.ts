@@ -8,7 +8,7 @@ export interface MemoryFacts {
   /** Bytes that the system can hand out, on Linux with what it can take back from its caches. */
   readonly free: number;
   readonly total: number;
-  /** Bytes of memory that this process holds already: it can use them again. */
+  /** Bytes of memory that this process holds already. */
   readonly own: number;
   /** The contents of a file; undefined if it cannot be read. */
   read(path: string): string | undefined;
@@ -19,15 +19,18 @@ function facts(): MemoryFacts {
 }
 
 /**
- * Bytes that networks can take in this process, at most: what is free, what it holds already, and room to swap; within the limits of its
- * control groups, as containers have them. On systems that do not say what their caches would give back, all memory counts. Undefined if
- * the user wants no check.
+ * Bytes that networks can take in this process, at most: what is free, what it holds already and can use again, and room to swap; within
+ * the limits of its control groups, as containers have them. On systems that do not say what their caches would give back, all memory
+ * counts. Undefined if the user wants no check.
  */
 export function availableMemory({ platform, free, total, own, read }: MemoryFacts = facts()): number | undefined {
   if (process.env.DARKROOM_MEMORY_CHECK === "0") return undefined;
   if (platform !== "linux") return total;
   const swap = 1024 * Number(/^SwapFree:\s+(\d+) kB$/m.exec(read("/proc/meminfo") ?? "")?.[1] ?? 0);
-  return Math.min(free + swap, ...controlGroups(read).map((group) => leftIn(group, read) + swap)) + own;
+  // Pages of mapped files are among what the system can take back: they would count twice.
+  const anonymous = /^RssAnon:\s+(\d+) kB$/m.exec(read("/proc/self/status") ?? "")?.[1];
+  const held = anonymous === undefined ? own : 1024 * Number(anonymous);
+  return Math.min(free + swap, ...controlGroups(read).map((group) => leftIn(group, read) + swap)) + held;
 }
 
 /** A control group's files: its limit, its use, and the part of the use that the system can take back. */
@@ -64,8 +67,11 @@ function leftIn({ folder, limit, use }: ControlGroup, read: MemoryFacts["read"])
   if (Number.isNaN(most) || Number.isNaN(used)) return Number.POSITIVE_INFINITY;
   // Pages of files count as used. The system drops them when the group needs the room.
   const stat = read(join(folder, "memory.stat")) ?? "";
-  const cached = [...stat.matchAll(/^(?:total_)?(?:in)?active_file (\d+)$/gm)].map(([, bytes]) => Number(bytes));
-  return most - used + cached.reduce((sum, bytes) => sum + bytes, 0);
+  const cached = (prefix: string) =>
+    [...stat.matchAll(new RegExp(`^${prefix}(?:in)?active_file (\\d+)$`, "gm"))].map(([, bytes]) => Number(bytes));
+  // Version 1 has lines for the group alone, too, and the use is that of all groups inside it.
+  const all = cached("total_");
+  return most - used + (all.length > 0 ? all : cached("")).reduce((sum, bytes) => sum + bytes, 0);
 }
 
 function read(path: string): string | undefined {
