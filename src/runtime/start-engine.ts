@@ -65,7 +65,8 @@ async function firstThatWorks(
       // Devices of one build are tried in one thread.
       if (host.buildFor(device) !== build) break;
       const encode = (model: OnnxModel) => host.encode(model, device);
-      const settings = { device, deviceId, profile, spins: host.spins, threads: host.threads, encode };
+      const availableMemory = device === "cpu" ? () => host.availableMemory?.() : undefined;
+      const settings = { device, deviceId, profile, spins: host.spins, threads: host.threads, availableMemory, encode };
       const { capabilities, problem } = await probe(transport, host, settings, { precision, onlyHardware: wanted === "auto" });
       if (capabilities) {
         if (reason !== undefined) warn(host.replacementNote(device, messageOf(reason)));

@@ -66,6 +66,15 @@ describe("the CPU's session", () => {
     expect(await extra(CPU, prepared())).toMatchObject({ disable_prepacking: "1" });
   });
 
+  it("copies weights of a file only if they leave half of the memory", async () => {
+    const outputs = [{ name: "bytes", dtype: "int8", shape: [10, 10] }] as const;
+    const graph = { ...GRAPH, preparations: [{ ...GRAPH, outputs, file: { id: "scratch" } }] };
+    const copies = (available: number | undefined) => extra({ ...CPU, availableMemory: () => available }, graph);
+    expect(await copies(undefined)).toMatchObject({ disable_prepacking: "0" });
+    expect(await copies(200)).toMatchObject({ disable_prepacking: "0" });
+    expect(await copies(199)).toMatchObject({ disable_prepacking: "1" });
+  });
+
   it("has preparations that are never optimized", async () => {
     const { preparations } = await loadTask(CPU, { ...GRAPH, preparations: [{ ...GRAPH, outputs: [] }] }, { copiesWeights: true });
     expect(preparations[0]?.options).toMatchObject({ graphOptimizationLevel: "disabled", enableCpuMemArena: false });
