@@ -54,10 +54,8 @@ export interface TargetLowering {
    * if the device's are right.
    */
   readonly channelsLast: boolean;
-  /**
-   * Widths (value and gate together) for which a gated GELU is one operation of the runtime in half precision, if the device's is right.
-   */
-  readonly gatedGelu: readonly number[];
+  /** Whether a gated GELU of this width, value and gate together, is one operation of the runtime. */
+  readonly gatedGelu: (width: number, float: Float) => boolean;
   /** Which attention is one operation of the runtime (fused), and which is written out step by step. */
   readonly attention: AttentionSizes & {
     /** Whether the fused operation is right only on some devices, so that each device must be checked first. */
@@ -124,6 +122,8 @@ const ALL_FUSED: TargetLowering["attention"] = {
   mustBeChecked: false,
 };
 
+const never = () => false;
+
 /** A processor's row. */
 const PROCESSOR: TargetLowering = {
   bytes: { fewestFeatures: 64, fewestRows: 64 },
@@ -133,7 +133,7 @@ const PROCESSOR: TargetLowering = {
   winograd: { fewestChannels: 128, fewestSquares: 16 },
   padsThreeChannels: false,
   channelsLast: false,
-  gatedGelu: [],
+  gatedGelu: never,
   attention: ALL_FUSED,
   sine: "own",
   rowBlocks: {
@@ -158,7 +158,7 @@ const PROVIDER: TargetLowering = {
   winograd: undefined,
   padsThreeChannels: false,
   channelsLast: false,
-  gatedGelu: [],
+  gatedGelu: never,
   attention: ALL_FUSED,
   sine: "own",
   rowBlocks: undefined,
@@ -189,6 +189,8 @@ const LOWERINGS: { readonly [T in Target]: TargetLowering } = {
   webgpu: {
     ...PROVIDER,
     halfPrecision: true,
+    // The kernel reads four numbers at once, of the value and of the gate. In half precision it fails.
+    gatedGelu: (width, float) => float === "float32" && width % 8 === 0,
     // The provider computes such counts in threes and gets 3 x 3 kernels wrong.
     padsThreeChannels: true,
     attention: {
@@ -210,7 +212,7 @@ const LOWERINGS: { readonly [T in Target]: TargetLowering } = {
     // size.
     channelsLast: true,
     // The widths that the kernel has.
-    gatedGelu: [2560, 5120, 6144, 10240, 12288],
+    gatedGelu: (width) => [2560, 5120, 6144, 10240, 12288].includes(width),
     blockProducts: "fused",
   },
   coreml: PROVIDER,
@@ -250,7 +252,8 @@ export function loweringFor(
     ...row,
     float: isHalf ? "float16" : "float32",
     channelsLast: row.channelsLast && isHalf && diffusionOperators,
-    gatedGelu: isHalf && diffusionOperators ? row.gatedGelu : [],
+    // CUDA's operators belong together: all were checked, or none is used.
+    gatedGelu: row.channelsLast && !(isHalf && diffusionOperators) ? never : row.gatedGelu,
     bytes: isFast && bytes && byteRange ? { ...bytes, range: byteRange } : undefined,
     attention: attention.mustBeChecked && !fusedAttention ? { ...attention, widestFusedHead: 0 } : attention,
   };

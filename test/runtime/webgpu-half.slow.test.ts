@@ -1,12 +1,13 @@
 import { existsSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Graph, type Value } from "../../src/graph/graph.js";
-import { silu } from "../../src/graph/ops/activations.js";
+import { gatedGelu, gelu, hasGatedGelu, silu } from "../../src/graph/ops/activations.js";
 import { attention } from "../../src/graph/ops/attention.js";
 import { conv2d } from "../../src/graph/ops/conv2d.js";
-import { add } from "../../src/graph/ops/elementwise.js";
+import { add, mul } from "../../src/graph/ops/elementwise.js";
 import { groupNormalize, layerNormalize } from "../../src/graph/ops/norms.js";
 import { affine } from "../../src/graph/ops/products.js";
+import { split } from "../../src/graph/ops/shapes.js";
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
 import { CLIPTextModel } from "../../src/models/clip-text.js";
 import { UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
@@ -49,6 +50,10 @@ describe.skipIf(gpu?.precision !== "fast")("WebGPU in half precision", () => {
     return relativeDifference(await run(gpu as Engine), await run(cpu));
   }
 
+  const gate = (x: Value) => {
+    const [value, gate] = split(x, 2, 2) as [Value, Value];
+    return hasGatedGelu(x, 2560) ? gatedGelu(x) : mul(value, gelu(gate));
+  };
   const ones = ({ graph }: Value, shape: Shape) => graph.constant(new Float32Array(shape[0] ?? 0).fill(1), shape, graph.float);
   const zeros = ({ graph }: Value, shape: Shape) => graph.constant(new Float32Array(shape[0] ?? 0), shape, graph.float);
   const narrowed = (w: Value) => w.graph.cast(w, w.graph.float);
@@ -80,6 +85,7 @@ describe.skipIf(gpu?.precision !== "fast")("WebGPU in half precision", () => {
       ],
       (q, k, v) => attention(q as Value, k as Value, v as Value, 2),
     ],
+    ["gates a GELU", [[2, 5, 2560]], (x) => gate(narrowed(x as Value))],
     ["activates", [[2, 300]], (x) => silu(add(x as Value, narrowed(x as Value)))],
   ])("%s nearly like the CPU", async (_, shapes, build) => {
     expect(await distance(shapes, build)).toBeLessThan(5e-3);

@@ -2,10 +2,12 @@ import { existsSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Graph, type Value } from "../../src/graph/graph.js";
 import type { Target } from "../../src/graph/lowering.js";
+import { gatedGelu, gelu, hasGatedGelu } from "../../src/graph/ops/activations.js";
 import { attention } from "../../src/graph/ops/attention.js";
 import { conv2d } from "../../src/graph/ops/conv2d.js";
-import { cos, scale, sin } from "../../src/graph/ops/elementwise.js";
+import { cos, mul, scale, sin } from "../../src/graph/ops/elementwise.js";
 import { narrow } from "../../src/graph/ops/precision.js";
+import { split } from "../../src/graph/ops/shapes.js";
 import { UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
 import { createEngine } from "../../src/platform/node/engine.js";
 import type { Engine } from "../../src/runtime/engine.js";
@@ -74,6 +76,15 @@ describe.skipIf(!gpu)("WebGPU", () => {
     const angles = Tensor.from(Array.from({ length: 200 }, (__, i) => i * 4.99));
     const [a, b] = await onBoth([angles], (x) => wave(x as Value));
     expect(largestDifference(a, b)).toBeLessThan(1e-6);
+  });
+
+  it.each([64, 2560])("gates a GELU of %d numbers like the CPU, in one operation", async (width) => {
+    const [a, b] = await onBoth(noise([2, 5, width]), (x) => {
+      const [value, gate] = split(x as Value, 2, 2) as [Value, Value];
+      return hasGatedGelu(x as Value, width) ? gatedGelu(x as Value) : mul(value, gelu(gate));
+    });
+    expect(new Graph({ capabilities: { device: "webgpu" } }).lowering.gatedGelu(width, "float32")).toBe(true);
+    expect(largestDifference(a, b)).toBeLessThan(1e-5);
   });
 
   it("computes fast mode in half precision, or exactly if the device has none", async () => {

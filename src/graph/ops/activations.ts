@@ -18,7 +18,7 @@ export function gelu(x: Value): Value {
 
 /** Whether {@link gatedGelu} is one operation for x [batch, tokens, width]. */
 export function hasGatedGelu({ graph, shape }: Value, width: number): boolean {
-  return shape.length === 3 && graph.lowering.gatedGelu.includes(width);
+  return shape.length === 3 && graph.lowering.gatedGelu(width, graph.float);
 }
 
 /** The first half of each row of x [batch, tokens, width] times the GELU of its second half (Shazeer 2020), as one operation. */
