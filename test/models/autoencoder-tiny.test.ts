@@ -11,6 +11,7 @@ const open = (name: string) => AutoencoderTiny.fromPretrained(checkpoint(name), 
 const CASES = [
   ["taesd-mini", "models", "taesd-mini"],
   ["TAESD's own four levels", "options", "tiny-plain"],
+  ["taef1's and taesd3's 16 channels of latents", "options", "taef1-mini"],
   ["levels without blocks, upsampling by 3, another activation", "options", "tiny-odd"],
 ] as const;
 

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-// Prints the table of sizes of docs/models.md: npx tsx scripts/docs/model-sizes.ts. Numbers of weights are those of the checkpoints' own
+// Prints the table of sizes of docs/models.md: npx tsx scripts/model-sizes.ts. Numbers of weights are those of the checkpoints' own
 // configs, counted in Python (test/fixtures/full-size).
 
 /** What is read of a network. */
@@ -63,7 +63,7 @@ function gigabytes(bytes: number): string {
 }
 
 function read(name: string): Network {
-  return JSON.parse(readFileSync(new URL(`../../test/fixtures/full-size/${name}.json`, import.meta.url), "utf8"));
+  return JSON.parse(readFileSync(new URL(`../test/fixtures/full-size/${name}.json`, import.meta.url), "utf8"));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
