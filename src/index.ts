@@ -7,6 +7,7 @@ import "./hub/open-checkpoint.js";
 export type { IPAdapterKind } from "./checkpoint/ip-adapter-kind.js";
 export type { PartOptions } from "./checkpoint/open-part.js";
 export type { SavedDType, SavePretrainedOptions, SaveProgress } from "./checkpoint/saving.js";
+export type { NeededPart } from "./checkpoint/single-file/needed-parts.js";
 export type { DownloadProgress, SourceOptions } from "./checkpoint/source.js";
 export type { TextualInversionLayout } from "./checkpoint/textual-inversion.js";
 export type { Weights } from "./checkpoint/weights.js";
