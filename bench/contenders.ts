@@ -27,8 +27,10 @@ export const MODES: Readonly<Record<string, Mode>> = {
   "q4-low-memory": { quantize: "q4", lowMemory: true },
   "cache-2": { request: { cache: { interval: 2 } } },
   "cache-3": { request: { cache: { interval: 3 } } },
+  "cache-0.1": { request: { cache: { threshold: 0.1 } } },
   "cache-0.2": { request: { cache: { threshold: 0.2 } } },
   "cache-0.4": { request: { cache: { threshold: 0.4 } } },
+  "merge-0.5": { request: { tokenMerging: 0.5 } },
   "guided-0.2-0.8": { request: { guidanceInterval: { start: 0.2, stop: 0.8 } } },
 };
 

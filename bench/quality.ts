@@ -54,6 +54,7 @@ const program = new Command("npm run bench:quality --")
     "cache-3",
     "cache-0.2",
     "cache-0.4",
+    "merge-0.5",
     "guided-0.2-0.8",
     "fast",
   ])

@@ -95,6 +95,7 @@ export interface GenerateOptions extends LibraryOptions, ImagePromptOptions {
   readonly quantize?: Quantisation;
   readonly lowMemory?: boolean;
   readonly cache?: GenerateRequest["cache"];
+  readonly tokenMerging?: number;
   readonly variant?: string;
   readonly out?: string;
   readonly jpeg?: boolean;
@@ -171,6 +172,7 @@ export function toRequest(prompt: string | undefined, options: GenerateOptions):
     schedule: options.schedule,
     schedulerConfig: options.originalSteps === undefined ? undefined : { originalInferenceSteps: options.originalSteps },
     cache: options.cache,
+    tokenMerging: options.tokenMerging,
     device: options.device,
     precision: options.fast ? "fast" : undefined,
     quantize: options.quantize,

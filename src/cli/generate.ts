@@ -209,6 +209,11 @@ function addRunOptions(generate: Command): void {
     .addOption(new Option("--device <name>", "where to run").choices(DEVICES).default("auto"))
     .option("--fast", "8 bits (WebGPU: 16): faster, not quite the same picture")
     .option("--cache <n>", "whole UNet every nth step, or (0.1) after a change: faster, not quite the same", stepCache("--cache"))
+    .option(
+      "--token-merging <x>",
+      "merge this share of tokens, such as 0.5: large pictures faster",
+      number("tokenMerging", FIELDS.tokenMerging),
+    )
     .addOption(new Option("--quantize <bits>", "large matrices in 4 or 8 bits: less memory").choices(QUANTISATIONS))
     .option("--low-memory", "less memory, more time; the same picture")
     .option("--variant <name>", "weight files to prefer, such as fp16", word("variant", FIELDS.variant))

@@ -42,6 +42,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   folder: "--folder",
   fps: "--fps",
   freeU: "--freeu",
+  tokenMerging: "--token-merging",
   fromPretrained: "--model",
   grace: "--grace",
   guessMode: "--control-guess",

@@ -27,7 +27,7 @@ const FLUX_PARTS = {
 } as const;
 
 /** Options of most pipelines with a prompt that these have not. */
-const LACKS = ["guidanceRescale", "eta", "freeU", "pagScale", "clipSkip", "promptSyntax"] as const;
+const LACKS = ["guidanceRescale", "eta", "freeU", "tokenMerging", "pagScale", "clipSkip", "promptSyntax"] as const;
 
 const ALL = ["noise", "image", "mask"] as const;
 /** Options of its two text encoders. */

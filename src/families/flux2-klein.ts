@@ -54,5 +54,5 @@ export const FLUX2_KLEIN = {
     { repository: "black-forest-labs/FLUX.2-klein-base-9B", scheduler: FLOW, indexOptions: { is_distilled: false } },
   ],
   ownOptions: { maxSequenceLength: ["noise", "image"], textEncoderOutLayers: ["noise", "image"] },
-  lacks: ["negativePrompt", "guidanceRescale", "eta", "freeU", "pagScale", "clipSkip", "promptSyntax", "cache", "strength"],
+  lacks: ["negativePrompt", "guidanceRescale", "eta", "freeU", "tokenMerging", "pagScale", "clipSkip", "promptSyntax", "cache", "strength"],
 } as const satisfies TransformerFamily;

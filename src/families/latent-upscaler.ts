@@ -15,6 +15,6 @@ export const LATENT_UPSCALER = {
   shortName: "latent upscaler",
   takesPrompt: true,
   workflows: { image: LATENT_UPSCALE },
-  lacks: ["guidanceRescale", "freeU", "pagScale", "pagAdaptiveScale", "pagAppliedLayers", "eta", "cache"],
+  lacks: ["guidanceRescale", "freeU", "tokenMerging", "pagScale", "pagAdaptiveScale", "pagAppliedLayers", "eta", "cache"],
   parts: { ...COMMON_PARTS, ...CLIP_PARTS },
 } as const satisfies Family;

@@ -27,7 +27,7 @@ const COMMON = {
   latents: { channels: 16, factor: 8, scale: 1, shift: 0 },
   patch: 2,
   sampleSize: 1024,
-  lacks: ["guidanceRescale", "eta", "freeU", "pagScale", "clipSkip"],
+  lacks: ["guidanceRescale", "eta", "freeU", "tokenMerging", "pagScale", "clipSkip"],
 } as const;
 
 /** Qwen-Image (Qwen Team 2025, arXiv:2508.02324). Its text encoder is Qwen2.5-VL 7B, its autoencoder that of Wan 2.1. */

@@ -41,7 +41,7 @@ export const STABLE_DIFFUSION_3 = {
     skipLayerGuidanceStop: ["noise"],
     mu: ALL,
   },
-  lacks: ["guidanceRescale", "eta", "freeU", "pagScale", "promptSyntax", "cache"],
+  lacks: ["guidanceRescale", "eta", "freeU", "tokenMerging", "pagScale", "promptSyntax", "cache"],
   published: [
     {
       repository: "stabilityai/stable-diffusion-3.5-large-turbo",

@@ -34,5 +34,5 @@ export const Z_IMAGE = {
     { repository: "Tongyi-MAI/Z-Image", scheduler: { ...FLOW, shift: 6 }, defaults: { steps: 50, guidance: 4 } },
   ],
   ownOptions: { maxSequenceLength: ["noise", "image"], cfgTruncation: ["noise", "image"], cfgNormalization: ["noise", "image"] },
-  lacks: ["guidanceRescale", "eta", "freeU", "pagScale", "clipSkip", "promptSyntax", "cache"],
+  lacks: ["guidanceRescale", "eta", "freeU", "tokenMerging", "pagScale", "clipSkip", "promptSyntax", "cache"],
 } as const satisfies TransformerFamily;

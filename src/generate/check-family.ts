@@ -205,6 +205,7 @@ const PROMPTED_ONLY: readonly (keyof GenerateRequest)[] = [
     "guidanceRescale",
     "guidanceInterval",
     "freeU",
+    "tokenMerging",
     "pagScale",
     "pagAdaptiveScale",
     "pagAppliedLayers",

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { PRESET_NAMES, type PresetName } from "../families/presets.js";
 import { isPlain } from "../given.js";
 import { FREEU_FIELDS, type FreeUFactors } from "../models/freeu.js";
+import { MOST_MERGED } from "../models/token-merging.js";
 import { described, type Fields, field, group, numbers, oneOf, oneOrList, real, text, whole, withJson } from "../options/fields.js";
 import type { PromptSyntax } from "../pipelines/prompt/prompt-options.js";
 import { GUIDANCE_INTERVAL_FIELDS, type GuidanceInterval } from "../pipelines/shared/guidance-interval.js";
@@ -85,6 +86,8 @@ export interface RunRequest extends ControlRequest, EditRequest, FamilyRequest, 
   readonly schedulerConfig?: SchedulerSettings | undefined;
   /** Computes the whole network at some steps only (interval or threshold): quicker, not quite the same picture. Off by default. */
   readonly cache?: StepCacheOptions | undefined;
+  /** Merges this share of a UNet's tokens before self-attention, such as 0.5; at most 0.75: quicker for large pictures. None by default. */
+  readonly tokenMerging?: number | undefined;
   /**
    * Picture to start from; FLUX.2 klein also takes a list of pictures to refer to. In JSON: the image file in base64, or a data URL.
    */
@@ -224,6 +227,10 @@ export const RUN_FIELDS: Fields<RunRequest> = {
   cache: described(
     "Computes the whole network at some steps only (interval or threshold): quicker, not quite the same picture. Off by default.",
     group(CACHE_FIELDS),
+  ),
+  tokenMerging: described(
+    "Merges this share of a UNet's tokens before self-attention, such as 0.5; at most 0.75: quicker for large pictures. None by default.",
+    real(0, MOST_MERGED),
   ),
   image: described(
     "Picture to start from; FLUX.2 klein also takes a list of pictures to refer to. In JSON: the image file in base64, or a data URL.",

@@ -83,6 +83,8 @@ export interface RunSettings extends FamilyRequest {
   readonly timestepSpacing: TimestepSpacing | undefined;
   /** The step cache. */
   readonly cache: StepCacheOptions | undefined;
+  /** The share of tokens that are merged. */
+  readonly tokenMerging: number | undefined;
   /** Name of the file to start from, "data" without a name; undefined if the run starts from noise. */
   readonly image: string | undefined;
   /** Name of the mask's file. */
@@ -169,7 +171,7 @@ export interface PictureFacts {
  * are the `text` of `Picture.encode`.
  */
 export function settingsText(run: RunSettings, { width, height, seed, count = 1 }: PictureFacts): Record<string, string> {
-  const { guidanceScale, guidanceRescale, guidanceInterval, freeU, eta, clipSkip, vae, refiner, cache, scheduler } = run;
+  const { guidanceScale, guidanceRescale, guidanceInterval, freeU, eta, clipSkip, vae, refiner, cache, tokenMerging, scheduler } = run;
   const settings = {
     Steps: String(run.numInferenceSteps),
     ...samplerSettings(scheduler, run.schedulerConfig),
@@ -200,6 +202,7 @@ export function settingsText(run: RunSettings, { width, height, seed, count = 1 
     RNG: "CPU",
     ...(run.precision === "fast" && { Precision: "fast" }),
     ...(cache && cacheSettings(cache)),
+    ...(tokenMerging && { "Token merging ratio": String(tokenMerging) }),
     ...adapterSettings(run),
     ...emphasisSetting(run),
     Scheduler: scheduler,

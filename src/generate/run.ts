@@ -228,6 +228,7 @@ function prepare(
     height: request.height,
     timestepSpacing,
     cache: request.cache,
+    tokenMerging: request.tokenMerging,
     paddingMaskCrop: request.paddingMaskCrop,
     guessMode: request.guessMode,
     denoisingEnd,

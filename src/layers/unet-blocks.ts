@@ -23,6 +23,7 @@ export type BlockAttention =
       readonly groups: number;
       readonly onlyCrossAttention: boolean;
       readonly perturbs?: Perturbation | undefined;
+      readonly mergeRatio?: number | undefined;
     };
 
 /** How the size changes between levels: by a convolution, or by a resnet block that averages or repeats pixels. */

@@ -10,7 +10,7 @@ import { level } from "./unet-encoder.js";
 /** Inputs that only UNets of ordinary blocks take. */
 const ORDINARY = [
   ...(["downBlockAdditionalResiduals", "midBlockAdditionalResidual", "downIntrablockAdditionalResiduals"] as const),
-  ...(["cacheBranch", "deepFeature", "perturbed", "freeU", "ipAdapterMasks", "imageEmbeds"] as const),
+  ...(["cacheBranch", "deepFeature", "perturbed", "freeU", "tokenMerging", "ipAdapterMasks", "imageEmbeds"] as const),
 ];
 
 /** @throws ArgumentError for a sample or for inputs that a UNet of K blocks does not take. */

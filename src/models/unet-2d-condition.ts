@@ -7,7 +7,7 @@ import type { Perturbation } from "../layers/attention.js";
 import { ACTIVATIONS, conv, groupNorm, linear } from "../layers/basic.js";
 import { upBlock } from "../layers/unet-blocks.js";
 import { checkOptions } from "../options/check-options.js";
-import { anyNumber, type Fields, field, group, tensor } from "../options/fields.js";
+import { anyNumber, type Fields, field, group, real, tensor } from "../options/fields.js";
 import type { Folder } from "../platform/folder.js";
 import type { DType } from "../tensor/dtype.js";
 import { concat, sizeOf, Tensor } from "../tensor/tensor.js";
@@ -16,6 +16,7 @@ import { type IPAdapterInputs, type IPAdapterProjections, IPAdapters } from "./i
 import { expectKInputs, kBlocks } from "./k-unet.js";
 import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singleFileModel } from "./model.js";
 import { layersMatching, PERTURBED_FIELDS, type PerturbedRows } from "./perturbed-attention.js";
+import { MOST_MERGED } from "./token-merging.js";
 import { checkUNet2DCondition, hasKBlocks, type UNet2DConditionConfig, unet2DConditionSchema } from "./unet-2d-condition-config.js";
 import {
   blockAttention,
@@ -56,6 +57,8 @@ export interface UNet2DConditionInputs extends UNetConditions, IPAdapterInputs {
   readonly perturbed?: PerturbedRows | undefined;
   /** FreeU for this pass; by default that of {@link UNet2DConditionModel.enableFreeU}. */
   readonly freeU?: FreeUFactors | undefined;
+  /** The share of tokens, 0 to 0.75, that are merged before the self-attention of the finest blocks that have any; none by default. */
+  readonly tokenMerging?: number | undefined;
 }
 
 const TENSORS = field<readonly Tensor[]>(
@@ -82,6 +85,7 @@ const FIELDS: Fields<UNet2DConditionInputs> = {
   ipAdapterMasks: MASKS,
   ipAdapterScales: SCALES,
   freeU: group(FREEU_FIELDS),
+  tokenMerging: real(0, MOST_MERGED),
   perturbed: group(PERTURBED_FIELDS),
 };
 
@@ -193,7 +197,7 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
     motion?: Motion,
   ): Promise<UNet2DConditionOutput> {
     const { timeCondProjDim, encoderHidDim, crossAttentionDim } = this.config;
-    const { cacheBranch, deepFeature, freeU = this.freeU, perturbed } = inputs;
+    const { cacheBranch, deepFeature, freeU = this.freeU, perturbed, tokenMerging: mergeRatio = 0 } = inputs;
     const isPerturbed = perturbed && layersMatching(perturbed.layers, this.weights);
     if (freeU) expectFreeU(freeU);
     if (hasKBlocks(this.config)) expectKInputs(sample, { ...inputs, freeU }, this.config);
@@ -215,9 +219,9 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
       ...(isShallow && { deep_feature: deepFeature }),
     };
     const frames = motion ? `, ${motion.frames} frames` : "";
-    const name = `${cut === undefined ? "unet" : `unet cut at ${cut}`}${frames}${images.key}${freeU ? `, FreeU ${Object.values(freeU)}` : ""}`;
+    const name = `${cut === undefined ? "unet" : `unet cut at ${cut}`}${frames}${images.key}${freeU ? `, FreeU ${Object.values(freeU)}` : ""}${mergeRatio > 0 ? `, ${mergeRatio} merged` : ""}`;
     const build = (perturbs: Perturbation | undefined) => (values: Readonly<Record<string, Value | undefined>>, w: Scope) =>
-      unet(values, w.with(images.prompts(values)), { ...this.config, perturbs }, { cut, freeU, motion });
+      unet(values, w.with(images.prompts(values)), { ...this.config, perturbs, mergeRatio }, { cut, freeU, motion });
     const running = { lent: isShallow ? ["deep_feature"] : [], takingTurns: cut === undefined ? 1 : 2 };
     // With guidance, one row at a time takes half the working memory of two, and 8 % more time.
     const batch = inputs.encoderHiddenStates.shape[0] ?? 1;
@@ -280,7 +284,7 @@ function inParts(feeds: Readonly<Record<string, Tensor<DType>>>, batch: number, 
 async function unet(
   inputs: Readonly<Record<string, Value | undefined>>,
   w: Scope,
-  given: UNet2DConditionConfig & { readonly perturbs?: Perturbation | undefined },
+  given: UNet2DConditionConfig & { readonly perturbs?: Perturbation | undefined; readonly mergeRatio?: number },
   {
     cut,
     freeU,

@@ -267,6 +267,8 @@ export interface PassConfig extends Omit<UNetEncoderConfig, "downBlockTypes" | "
   readonly resnetOutScaleFactor?: number | undefined;
   /** Rows and layers whose self-attention is perturbed. */
   readonly perturbs?: Perturbation | undefined;
+  /** The share of tokens that are merged before self-attention of the finest blocks that have any; none by default. */
+  readonly mergeRatio?: number | undefined;
 }
 
 /** How the blocks of a type change the size, and how their resnet blocks are built. */
@@ -275,6 +277,12 @@ export function resnetsOf(type: string, config: PassConfig): { readonly resnet: 
   if (!/^(Resnet|SimpleCrossAttn)/.test(type)) return { resnet, sampler: "conv" };
   const { resnetSkipTimeAct: skipTimeActivation = false, resnetOutScaleFactor: outputScale = 1 } = config;
   return { resnet: { ...resnet, skipTimeActivation, outputScale }, sampler: "resnet" };
+}
+
+/** The finest level whose down block attends to texts; undefined if none does. */
+function firstAttention({ downBlockTypes }: PassConfig): number | undefined {
+  const level = downBlockTypes.findIndex((type) => type.includes("CrossAttn"));
+  return level < 0 ? undefined : level;
 }
 
 /**
@@ -305,6 +313,7 @@ export function blockAttention(
     groups: config.normNumGroups,
     onlyCrossAttention: level(config.onlyCrossAttention, i),
     perturbs: config.perturbs,
+    mergeRatio: i === firstAttention(config) ? config.mergeRatio : undefined,
   };
 }
 

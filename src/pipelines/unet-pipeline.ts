@@ -233,7 +233,13 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
     { channels, control, turns, combine: ownCombine }: UNetPredictorOptions,
   ): Predict {
     const { request, batch } = call;
-    const { freeU, guidanceRescale, pagScale = this.pag.pagScale ?? 0, pagAppliedLayers = this.pag.pagAppliedLayers } = request;
+    const {
+      freeU,
+      tokenMerging,
+      guidanceRescale,
+      pagScale = this.pag.pagScale ?? 0,
+      pagAppliedLayers = this.pag.pagAppliedLayers,
+    } = request;
     if (ownCombine && pagScale > 0) {
       throw new ArgumentError((name) => `${name("pagScale")} is ${pagScale}; edits of pictures have no perturbed-attention guidance`, {
         argument: "pagScale",
@@ -245,6 +251,7 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
     const perStep = async (scaled: Tensor, timestep: number, index: number) => ({
       ...(await control?.inputs({ scaled, timestep, index, turns, conditioning: conditioning.at(index) })),
       ...(freeU && { freeU }),
+      ...(tokenMerging && { tokenMerging }),
     });
     return predictor(this.unet, call, conditioning, { channels, combine, perturbed, perStep });
   }

@@ -1,4 +1,5 @@
 import { FREEU_FIELDS, type FreeUFactors } from "../models/freeu.js";
+import { MOST_MERGED } from "../models/token-merging.js";
 import { type Fields, group, needed, real, tensor } from "../options/fields.js";
 import { IP_ADAPTER_FIELDS, type IPAdapterOptions } from "./adapters/ip-adapters.js";
 import { LATENT_DIFFUSION_FIELDS, type LatentDiffusionRequest, type NoiseOptions } from "./latent-diffusion-request.js";
@@ -18,6 +19,12 @@ export interface UNetRequest extends LatentDiffusionRequest, PromptOptions, IPAd
    */
   readonly freeU?: FreeUFactors | undefined;
   /**
+   * Token merging (Bolya & Hoffman 2023): before self-attention in the finest blocks of the UNet that have any, this share of the tokens, 0
+   * to 0.75, is merged into similar ones. This is faster for large pictures, and the picture differs. None by default. Matches the Python
+   * package tomesd with `use_rand=False`.
+   */
+  readonly tokenMerging?: number | undefined;
+  /**
    * DDIM's share of fresh noise at every step: 0, the default, is none, 1 is as much as in DDPM. Other schedulers ignore it. As in
    * diffusers, larger numbers are allowed; a warning says that the picture may become black.
    */
@@ -30,6 +37,7 @@ export const UNET_FIELDS: Fields<UNetRequest> = {
   ...IP_ADAPTER_FIELDS,
   guidanceRescale: real(0),
   freeU: group(FREEU_FIELDS),
+  tokenMerging: real(0, MOST_MERGED),
   ...PERTURBED_GUIDANCE_FIELDS,
   eta: real(0),
 };

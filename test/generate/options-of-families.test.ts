@@ -38,6 +38,7 @@ const VALUES: Readonly<Record<keyof typeof RUN_FIELDS, RunRequest>> = {
   schedule: { schedule: "simple" },
   schedulerConfig: { scheduler: "euler", schedulerConfig: { useKarrasSigmas: true } },
   cache: { cache: { interval: 2 } },
+  tokenMerging: { tokenMerging: 0.5 },
   image: { image: picture },
   strength: { image: picture, strength: 0.5 },
   maskImage: { image: picture, maskImage: mask },

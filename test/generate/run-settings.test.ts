@@ -22,6 +22,7 @@ const NOTHING = {
   predictionType: undefined,
   timestepSpacing: undefined,
   cache: undefined,
+  tokenMerging: undefined,
   image: undefined,
   maskImage: undefined,
   paddingMaskCrop: undefined,
@@ -120,6 +121,7 @@ describe("settingsText", () => {
     [{ sigmas: [14.6, 2, 0] }, { Sigmas: "14.6, 2, 0" }],
     [{ precision: "fast" }, { Precision: "fast" }],
     [{ cache: { interval: 3 } }, { "DeepCache interval": "3" }],
+    [{ tokenMerging: 0.5 }, { "Token merging ratio": "0.5" }],
     [{ cache: { threshold: 0.1 } }, { "Step cache threshold": "0.1" }],
     [{ cache: { interval: 3, branch: 1 } }, { "DeepCache interval": "3", "DeepCache branch": "1" }],
     [

@@ -12,13 +12,14 @@ export interface Sized {
 /** The prompts and how to read them; the same for a base and its refiner. */
 export function textOptions(job: Job) {
   const { prompt = "", negativePrompt, promptSyntax = "plain", numInferenceSteps, guidanceScale, guidanceRescale, clipSkip, cache } = job;
-  const { timesteps, sigmas, guidanceInterval, freeU, eta, pagScale, pagAdaptiveScale, pagAppliedLayers, onStepEnd } = job;
+  const { timesteps, sigmas, guidanceInterval, freeU, tokenMerging, eta, pagScale, pagAdaptiveScale, pagAppliedLayers, onStepEnd } = job;
   const pag = pagScale ? { pagScale, pagAdaptiveScale, pagAppliedLayers } : {};
   const steered = {
     ...pag,
     ...(onStepEnd && { onStepEnd }),
     ...(guidanceInterval && { guidanceInterval }),
     ...(freeU && { freeU }),
+    ...(tokenMerging && { tokenMerging }),
     ...(eta !== undefined && { eta }),
   };
   const levels = { ...steered, ...(timesteps && { timesteps }), ...(sigmas && { sigmas }), ...(cache && { cache }) };

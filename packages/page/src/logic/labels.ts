@@ -32,6 +32,7 @@ export const LABELS: Readonly<Record<string, string>> = {
   refiner: "Refiner",
   vae: "VAE",
   cache: "Step cache",
+  tokenMerging: "Token merging",
 };
 
 /** The name of an option, also of one that the page does not know. */
