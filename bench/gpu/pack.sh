@@ -25,13 +25,13 @@ for wheel in .gpu/tmp/*.whl; do python3 -m zipfile -e "$wheel" "$stage/.gpu/site
 
 # The repository without weights for training and without results; of the fixtures, those that a GPU is tried with.
 git ls-files -z src bench test/parity test/helpers test/checkpoints test/fixtures package.json tsconfig.json models |
-  grep -zvE '^(bench/results|test/fixtures/(make|schedulers|scheduler-options|tokenizer|rng|quantised|upscalers|lora|quality|steering|prompt-encoding|ip-adapter|step-cache)/)' |
+  grep -zvE '^(bench/results/|test/fixtures/(make|schedulers|scheduler-options|tokenizer|rng|quantised|upscalers|lora|quality|steering|prompt-encoding|ip-adapter|step-cache)/)' |
   tar --null -T - -cf - | tar -x -C "$stage"
 tar -c dist bench/.build | tar -x -C "$stage"
-modules=$( (npm ls --omit=dev --all --parseable 2>/dev/null; for name in tsx esbuild @esbuild/linux-x64 get-tsconfig resolve-pkg-maps; do echo "$root/node_modules/$name"; done) |
+modules=$( (npm ls --omit=dev --all --parseable --workspaces=false 2>/dev/null; for name in tsx esbuild @esbuild/linux-x64 get-tsconfig resolve-pkg-maps; do echo "$root/node_modules/$name"; done) |
   grep -oE 'node_modules/.+$' | grep -vE 'node_modules/(darkroom|onnxruntime-web|@img|sharp|@types)' | sort -u)
-tar --dereference --exclude='bin/napi-v6/darwin' --exclude='bin/napi-v6/win32' --exclude='napi-v6/linux/arm64' --exclude='libonnxruntime_providers_*' \
-  -c $(for each in $modules; do [ -e "$each" ] && echo "$each"; done) | tar -x -C "$stage"
+tar --dereference -c $(for each in $modules; do [ -e "$each" ] && echo "$each"; done) | tar -x -C "$stage"
+rm -rf "$stage"/node_modules/onnxruntime-node/bin/napi-v6/{darwin,win32,linux/arm64}
 cp .gpu/tmp/libonnxruntime_providers_{shared,cuda}.so "$stage/node_modules/onnxruntime-node/bin/napi-v6/linux/x64/"
 
 tar -c -C "$stage" . | xz -T0 -6 | split -b 50M -d - .gpu/out/darkroom-gpu.tar.xz.
