@@ -81,7 +81,10 @@ export class FirstBlockCache {
    * The other blocks are left out if the first block's change differs from the kept one by at most `threshold`: the mean of the absolute
    * differences, divided by the mean of the kept one's absolute values. 0 leaves out nothing, 0.05 is diffusers' default.
    */
-  constructor(readonly threshold: number) {}
+  constructor(
+    /** The largest relative change at which the other blocks are left out. */
+    readonly threshold: number,
+  ) {}
 
   /**
    * The predictions of all rows, which one run computes or several runs of as many rows each. There are `copies` batches: the prompts are
