@@ -140,7 +140,6 @@ function expectTaken(request: RunRequest, { lacks = [] }: KnownFamily, model: st
 /** @throws ArgumentError for an option that pipelines of other families have, and this one not; for several ways to say the guidance */
 function expectFamilyOptions(request: GenerateRequest, family: KnownFamily, model: string): void {
   const { guidance, ownOptions } = family;
-  const { className } = workflowFor(request, family, undefined);
   const start = startNameOf(request);
   const isTaken = (option: string, { ownOptions: own = {} }: KnownFamily) => Object.hasOwn(own, option);
   for (const option of FAMILY_OPTIONS) {
@@ -149,7 +148,7 @@ function expectFamilyOptions(request: GenerateRequest, family: KnownFamily, mode
     throw new ArgumentError(
       (name) =>
         isTaken(option, family)
-          ? `${name(option)} has no effect with ${name(start === "mask" ? "maskImage" : "image")}: ${className} does not take it`
+          ? `${name(option)} has no effect with ${name(start === "mask" ? "maskImage" : "image")}: ${workflowFor(request, family, undefined).className} does not take it`
           : `${name(option)} has no effect on ${model} which does not take it`,
       {
         argument: option,
