@@ -74,7 +74,8 @@ describe.each([
     expect(loras).toMatchObject({ type: "array", items: { type: "object", additionalProperties: false, required: [] } });
     expect(Object.keys((loras.items as { properties: Json }).properties)).toEqual(["source", "name", "weight", "unetWeight"]);
     expect(propertyOf(schema, "embeddings").items).toMatchObject({ required: ["source"] });
-    expect(propertyOf(schema, "cache")).toMatchObject({ type: "object", required: ["interval"] });
+    expect(propertyOf(schema, "cache")).toMatchObject({ type: "object", required: [], additionalProperties: false });
+    expect(propertyOf(propertyOf(schema, "cache"), "threshold")).toMatchObject({ type: "number", minimum: 0 });
     expect(propertyOf(propertyOf(schema, "cache"), "interval")).toMatchObject({
       type: "integer",
       minimum: 1,

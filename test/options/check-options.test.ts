@@ -94,7 +94,7 @@ describe("a value of the wrong kind", () => {
     [{ signal: {} }, "signal", "signal is {} (an object); expected an AbortSignal, such as AbortSignal.timeout(1000)"],
     [{ generator: 5 }, "generator", "generator is 5 (a number); expected a Generator, such as new Generator(7), or a list of them"],
     [{ latents: new Tensor("int64", [1], new BigInt64Array(1)) }, "latents", "latents is a Tensor of int64 [1]; expected a float32 Tensor"],
-    [{ cache: 3 }, "cache", "cache is 3 (a number); expected an object: { interval, branch }"],
+    [{ cache: 3 }, "cache", "cache is 3 (a number); expected an object: { interval, threshold, branch }"],
     [{ outputType: "pil" }, "outputType", 'outputType is "pil"; expected one of image, tensor, np, uint8, latent'],
     [
       { guidanceScale: ["7"] },

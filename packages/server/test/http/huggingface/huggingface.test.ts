@@ -140,7 +140,7 @@ describe("an error for Hugging Face's clients", () => {
       "/",
       { inputs: "a fox", parameters: { wibble: 5 } },
       400,
-      /^there is no parameter wibble \(the parameters are [a-z_, ]*negative_prompt, [a-z_, ]*target_size\)$/,
+      /^there is no parameter wibble \(the parameters are [a-z0-9_, ]*negative_prompt, [a-z0-9_, ]*target_size\)$/,
     ],
     ["/", { inputs: "a fox", parameters: { num_inference_steps: 0 } }, 400, /^num_inference_steps is 0/],
     ["/", { inputs: "a fox", parameters: { num_images_per_prompt: 2 } }, 400, /the reply is one picture/],
