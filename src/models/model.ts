@@ -23,14 +23,14 @@ import type { OutputFolder } from "../platform/output-folder.js";
 import { type CallQueue, callQueueOf } from "../runtime/call-queue.js";
 import { DEVICE_FIELDS, type DeviceOptions, type Precision, type ResolvedDevice } from "../runtime/device.js";
 import type { Engine } from "../runtime/engine.js";
-import { expectMemory, largerThanMemory } from "../runtime/expect-memory.js";
-import { type NamedTensors, ResultCache } from "../runtime/result-cache.js";
+import { expectMemory, largerThanMemory, type MemoryUse } from "../runtime/expect-memory.js";
+import { ResultCache, type Results } from "../runtime/result-cache.js";
 import { SessionCache } from "../runtime/session-cache.js";
 import type { DType } from "../tensor/dtype.js";
 import { Tensor } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
 import { type NetworkPolicy, networkPolicy } from "./network-policy.js";
-import { isQuantisable, quantisedWeights } from "./quantised-weights.js";
+import { gainsByQuantising, isQuantisable, quantisedWeights } from "./quantised-weights.js";
 import { savedNetworkBytes, saveNetwork, saveNetworkConfig } from "./save-network.js";
 
 /** Where a network's weights come from and where it runs. */
@@ -172,7 +172,7 @@ export abstract class Model<Config> implements AsyncDisposable {
    * it computed then. `what` names the work and its options. The latest results are kept until `dispose`, up to 64 MiB.
    * @internal
    */
-  recall<Results extends NamedTensors>(what: string, inputs: readonly Tensor<DType>[], work: () => Promise<Results>): Promise<Results> {
+  recall<Own extends Results>(what: string, inputs: readonly Tensor<DType>[], work: () => Promise<Own>): Promise<Own> {
     const { key, feeds } = this.adapters.apply();
     const weights = Object.entries(feeds).map(([name, { data }]) => `${name} ${data}`);
     return this.results.recall([what, this.stateKey, `slice ${this.attentionSlice}`, key, ...weights].join(", "), inputs, work);
@@ -295,22 +295,26 @@ export abstract class Model<Config> implements AsyncDisposable {
     build: (inputs: { readonly [Name in keyof Inputs]: Value }, w: Scope) => Written<Output>,
     adapters: AppliedAdapters,
   ): Promise<{ readonly graph: FinishedGraph; readonly policy: NetworkPolicy }> {
-    const { runsOften, coversPictures, overflowsHalf, attentionSlice, className: network } = this;
-    const weightBytes = this.weights.bytes;
+    const { runsOften, coversPictures, overflowsHalf, attentionSlice } = this;
+    const { weightBytes } = this.memoryUse;
     const policy = networkPolicy(this.engine, { runsOften, coversPictures, overflowsHalf, weightBytes });
     const graph = new Graph({ ...policy.graph, attentionSlice });
     const values = Object.entries(inputs).map(([name, { dtype, shape }]) => [name, graph.input(name, dtype, shape)]);
     const outputs = await build(Object.fromEntries(values), new Scope(graph, this.weights, "", adapters.declare(graph)));
     for (const [name, value] of Object.entries<Value>(outputs)) graph.output(name, value);
     const finished = graph.finish();
-    const isQuantised = finished.model.nodes.some(({ op }) => op === "MatMulNBits");
-    expectMemory(this.engine, finished, { network, weightBytes, isQuantisable: isQuantisable(network) && !isQuantised });
+    expectMemory(this.engine, finished, this.memoryUse);
     return { graph: finished, policy };
   }
 
   private warnOfReading(): void {
-    const warning = largerThanMemory(this.engine, { network: this.className, weightBytes: this.weights.bytes });
+    const warning = largerThanMemory(this.engine, this.memoryUse);
     if (warning) warn(warning);
+  }
+
+  private get memoryUse(): MemoryUse {
+    const { className: network, weights } = this;
+    return { network, weightBytes: weights.bytes, isQuantisable: gainsByQuantising(network, weights) };
   }
 }
 

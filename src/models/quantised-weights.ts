@@ -32,6 +32,12 @@ export function isQuantisable(className: string): boolean {
   return NETWORKS.test(className);
 }
 
+/** Whether quantising a network makes it smaller: weights that are quantised already stay as they are. */
+export function gainsByQuantising(className: string, weights: Weights): boolean {
+  const stored = weights.names().map((name) => weights.get(name));
+  return isQuantisable(className) && stored.some(isLargeMatrix) && !stored.some(({ packing }) => packing !== undefined);
+}
+
 /**
  * The weights with their large matrices in blocks of 4 or 8 bits (Q4_0, Q8_0). They are made once, a million numbers at a time, and kept in
  * a file of the user's cache.

@@ -55,12 +55,12 @@ function waysOut(
 }
 
 /** The warning that a network's weights are larger than the memory; undefined if they are not. */
-export function largerThanMemory(engine: Engine, { network, weightBytes }: MemoryUse): Wording | undefined {
+export function largerThanMemory(engine: Engine, { network, weightBytes, isQuantisable = false }: MemoryUse): Wording | undefined {
   const available = engine.device === "cpu" ? engine.availableMemory?.() : undefined;
   if (available === undefined || weightBytes <= available) return undefined;
   const disk = "so every step reads weights from the disk, which takes long";
-  return (name) =>
-    `${network} has ${gigabytes(weightBytes)} of weights and there are ${gigabytes(available)} of memory, ${disk}; ${name("quantize", { value: "q4" })} makes weights of 4.5 bits`;
+  const found = `${network} has ${gigabytes(weightBytes)} of weights and there are ${gigabytes(available)} of memory, ${disk}`;
+  return (name) => (isQuantisable ? `${found}; ${name("quantize", { value: "q4" })} makes weights of 4.5 bits` : found);
 }
 
 /** Bytes as `3.4 GB`. */

@@ -1,13 +1,14 @@
 import type { DType } from "../tensor/dtype.js";
 import { Tensor } from "../tensor/tensor.js";
+import type { NamedTensors } from "./session.js";
 
 /** Tensors by name; a name may have none. */
-export type NamedTensors = Readonly<Record<string, Tensor<DType> | undefined>>;
+export type Results = Partial<NamedTensors>;
 
 interface Entry {
   readonly key: string;
   readonly inputs: readonly Tensor<DType>[];
-  readonly results: NamedTensors;
+  readonly results: Results;
   readonly bytes: number;
 }
 
@@ -23,15 +24,11 @@ export class ResultCache {
   constructor(private readonly limit: number) {}
 
   /** The results of `work` for `inputs`; kept ones of the same key and inputs, if there are any. Errors are not kept. */
-  async recall<Results extends NamedTensors>(
-    key: string,
-    inputs: readonly Tensor<DType>[],
-    work: () => Promise<Results>,
-  ): Promise<Results> {
+  async recall<Own extends Results>(key: string, inputs: readonly Tensor<DType>[], work: () => Promise<Own>): Promise<Own> {
     const found = this.entries.find((entry) => entry.key === key && areEqual(entry.inputs, inputs));
     if (found) {
       this.entries = [...this.entries.filter((entry) => entry !== found), found];
-      return copyAll(found.results) as Results;
+      return copyAll(found.results) as Own;
     }
     const kept = inputs.map(copyOf);
     const results = await work();
@@ -67,7 +64,7 @@ function copyOf<D extends DType>({ dtype, shape, data }: Tensor<D>): Tensor<D> {
   return new Tensor(dtype, shape, data.slice() as typeof data);
 }
 
-function copyAll(tensors: NamedTensors): NamedTensors {
+function copyAll(tensors: Results): Results {
   return Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, tensor && copyOf(tensor)]));
 }
 

@@ -2,12 +2,14 @@ import { fileURLToPath } from "node:url";
 import { expect, it, onTestFinished, vi } from "vitest";
 import { MemoryError } from "../../src/errors.js";
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
+import { FluxTransformer2DModel } from "../../src/models/flux-transformer-2d.js";
 import { StableDiffusionPipeline } from "../../src/pipelines/stable-diffusion.js";
 import { createEngine } from "../../src/platform/node/platform.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { setWarningHandler } from "../../src/warnings.js";
 
 const SD1 = fileURLToPath(new URL("../checkpoints/sd1-mini", import.meta.url));
+const SCHNELL = fileURLToPath(new URL("../checkpoints/flux-schnell-mini", import.meta.url));
 const LARGE = Tensor.zeros([1, 4, 2048, 2048]);
 
 /** An engine on a CPU with so much memory. */
@@ -39,6 +41,27 @@ it("the room for a call can be checked without a run", async () => {
   // So much is there.
   await vae.expectRoom(1e7, () => expect.fail("nothing is to be checked"));
   expect(load).not.toHaveBeenCalled();
+});
+
+it.each([
+  ["flux-schnell-mini", 'quantize: "q4"'],
+  ["quantised/flux-schnell-mini-Q8_0.gguf", undefined],
+])("smaller weights are a way out only if they are not quantised yet: %s", async (path, way) => {
+  const engine = await engineWith(1000);
+  const file = fileURLToPath(new URL(`../checkpoints/${path}`, import.meta.url));
+  await using network = await (way === undefined
+    ? FluxTransformer2DModel.fromSingleFile(file, { config: SCHNELL, engine })
+    : FluxTransformer2DModel.fromPretrained(file, { subfolder: "transformer", engine }));
+  const { inChannels, jointAttentionDim, pooledProjectionDim } = network.config;
+  const inputs = {
+    encoderHiddenStates: Tensor.zeros([1, 4, jointAttentionDim]),
+    pooledProjections: Tensor.zeros([1, pooledProjectionDim]),
+    imgIds: Tensor.zeros([4, 3]),
+    txtIds: Tensor.zeros([4, 3]),
+  };
+  const error = await network.forward(Tensor.zeros([1, 4, inChannels]), 1, inputs).catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(MemoryError);
+  expect((error as MemoryError).hint?.includes("quantize")).toBe(way !== undefined);
 });
 
 it("weights that are larger than the memory are warned about once", async () => {

@@ -70,9 +70,11 @@ describe("a request that does not fit into memory", () => {
 
 describe("weights that are larger than the memory", () => {
   it("are warned about on a CPU, because steps read them from the disk", () => {
-    const warning = worded(largerThanMemory(engine("cpu", 8 * GB), USE) ?? "", (name) => `--${name}`);
+    const use = { ...USE, isQuantisable: true };
+    const warning = worded(largerThanMemory(engine("cpu", 8 * GB), use) ?? "", (name) => `--${name}`);
     expect(warning).toContain("UNet2DConditionModel has 12 GB of weights and there are 8.0 GB of memory");
     expect(warning).toContain("--quantize");
+    expect(worded(largerThanMemory(engine("cpu", 8 * GB), USE) ?? "", (name) => `--${name}`)).toMatch(/from the disk, which takes long$/);
     expect(largerThanMemory(engine("cpu", 13 * GB), USE)).toBeUndefined();
     expect(largerThanMemory(engine("cuda", 8 * GB), USE)).toBeUndefined();
   });
