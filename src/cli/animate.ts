@@ -1,9 +1,9 @@
 import { type Command, Option } from "commander";
 import { GENERATE_FIELDS as FIELDS } from "../generate/request.js";
 import { real, whole } from "../options/fields.js";
-import { DEVICES, type Device, QUANTISATIONS, type Quantisation } from "../runtime/device.js";
+import { DEVICES, type Device, type Quantisation } from "../runtime/device.js";
 import { loraOption } from "./adapter-options.js";
-import { number, oneOrNumbers, repeated, type Size, size, wholeNumber, word } from "./values.js";
+import { number, oneOrNumbers, quantizeOption, repeated, type Size, size, wholeNumber, word } from "./values.js";
 
 /** The options of `darkroom animate` as commander gives them. */
 export interface AnimateOptions {
@@ -57,7 +57,7 @@ export function addAnimate(program: Command, signal: AbortSignal): void {
     .option("--cache-dir <dir>", "instead of ~/.cache/huggingface/hub (HF_HUB_CACHE)")
     .option("--offline", "use the cache only, never the network")
     .addOption(new Option("--device <name>", "where to run").choices(DEVICES).default("auto"))
-    .addOption(new Option("--quantize <bits>", "large matrices in 4 or 8 bits: less memory").choices(QUANTISATIONS))
+    .addOption(quantizeOption())
     .option("--low-memory", "less memory, more time; the same video")
     .option("--variant <name>", "weight files to prefer, such as fp16", word("variant", FIELDS.variant))
     .option("-q, --quiet", "no progress")

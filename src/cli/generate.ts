@@ -6,7 +6,7 @@ import { HIRES_FIELDS } from "../generate/hires-request.js";
 import { GENERATE_FIELDS as FIELDS } from "../generate/request.js";
 import { EMBEDDED_CHECKPOINT } from "../hub/embedded.js";
 import { whole } from "../options/fields.js";
-import { DEVICES, QUANTISATIONS } from "../runtime/device.js";
+import { DEVICES } from "../runtime/device.js";
 import { SCHEDULE_NAMES } from "../schedulers/shared/named-schedules.js";
 import { TIMESTEP_SPACINGS } from "../schedulers/shared/timestep-spacing.js";
 import { embeddingOption, loraOption } from "./adapter-options.js";
@@ -14,7 +14,20 @@ import { addControlOptions } from "./control-options.js";
 import { type GenerateOptions, toRequest } from "./generate-options.js";
 import { HELP_SUBJECTS, subjectNames } from "./help-subjects.js";
 import { imagePromptBlocksOption, imagePromptMaskOption, imagePromptOption } from "./image-prompt-options.js";
-import { freeU, interval, number, numbers, oneOrNumbers, repeated, type Size, size, stepCache, wholeNumber, word } from "./values.js";
+import {
+  freeU,
+  interval,
+  number,
+  numbers,
+  oneOrNumbers,
+  quantizeOption,
+  repeated,
+  type Size,
+  size,
+  stepCache,
+  wholeNumber,
+  word,
+} from "./values.js";
 
 /** `darkroom generate` makes pictures from a prompt, and from other pictures. */
 export function addGenerate(program: Command, signal: AbortSignal): void {
@@ -214,7 +227,7 @@ function addRunOptions(generate: Command): void {
       "merge this share of tokens, such as 0.5: large pictures faster",
       number("tokenMerging", FIELDS.tokenMerging),
     )
-    .addOption(new Option("--quantize <bits>", "large matrices in 4 or 8 bits: less memory").choices(QUANTISATIONS))
+    .addOption(quantizeOption())
     .option("--low-memory", "less memory, more time; the same picture")
     .option("--variant <name>", "weight files to prefer, such as fp16", word("variant", FIELDS.variant))
     .option("--verbose", "show the stack of an error")

@@ -4,10 +4,10 @@ import { ArgumentError } from "../errors.js";
 import { messageOf } from "../message-of.js";
 import { real, whole } from "../options/fields.js";
 import { withoutControls } from "../printable.js";
-import { DEVICES, type Device, QUANTISATIONS, type Quantisation } from "../runtime/device.js";
+import { DEVICES, type Device, type Quantisation } from "../runtime/device.js";
 import { parseBytes } from "./bytes.js";
 import type { LimitName, Offer, RunOptions, ServerModule } from "./server-module.js";
-import { number, repeated, wholeNumber, wrongValue } from "./values.js";
+import { number, quantizeOption, repeated, wholeNumber, wrongValue } from "./values.js";
 
 /** The options that `serve` and `worker` share. */
 export interface SharedOptions {
@@ -78,7 +78,7 @@ export function addRunOptions(command: Command, least: number): void {
     .option("--grace <s>", "seconds for running jobs to end when it is stopped", number("grace", real(0)), 20)
     .addOption(new Option("--device <name>", "where to run").choices(DEVICES).default("auto"))
     .option("--fast", "8 bits (WebGPU: 16): faster, not quite the same picture")
-    .addOption(new Option("--quantize <bits>", "large matrices in 4 or 8 bits: less memory").choices(QUANTISATIONS))
+    .addOption(quantizeOption())
     .option("--low-memory", "less memory, more time; the same picture")
     .option("--variant <name>", "weight files to prefer, such as fp16")
     .option("--memory-budget <size>", "of a process, above it models are closed: 6GB", bytes("--memory-budget"));

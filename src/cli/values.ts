@@ -1,9 +1,11 @@
+import { Option } from "commander";
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import { LARGEST_SIDE } from "../generate/hires-request.js";
 import { GENERATE_FIELDS, type GenerateRequest } from "../generate/request.js";
 import { wrongArgument } from "../given.js";
 import type { Field } from "../options/fields.js";
+import { QUANTISATIONS } from "../runtime/device.js";
 
 /** A width and a height in pixels. */
 export interface Size {
@@ -100,4 +102,9 @@ export function wrongValue(option: string, text: string, expected: string, hint?
 function checked<Value, Read extends number | string>(name: string, field: Field<Value>, text: string, value: Read): Read {
   if (v.is(field, value)) return value;
   throw wrongArgument(name, text, field.expected, { type: "string", hint: field.hint?.(text) });
+}
+
+/** `--quantize`, which several commands have. */
+export function quantizeOption(): Option {
+  return new Option("--quantize <bits>", "large matrices in 4 or 8 bits: less memory").choices(QUANTISATIONS);
 }

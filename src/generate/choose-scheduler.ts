@@ -1,10 +1,8 @@
 import type { SchedulerOptions } from "../pipelines/open-pipeline.js";
 import { expectSettings, namedScheduler, type ResolvedScheduler } from "../schedulers/registry.js";
+import { SIGMA_SPACINGS } from "../schedulers/shared/config-fields.js";
 import type { Scheduler, SchedulerClass } from "../schedulers/shared/scheduler.js";
 import type { SchedulerSettings } from "./run-request.js";
-
-/** Ways to space noise levels. A scheduler has at most one. */
-const SPACINGS = ["useKarrasSigmas", "useExponentialSigmas", "useBetaSigmas"] as const;
 
 /**
  * The scheduler that was named, or the checkpoint's own, with these settings and those of `config`.
@@ -27,7 +25,7 @@ export function chooseScheduler(
 
 /** The checkpoint's own spacing of noise levels is off if the settings name another. */
 function otherSpacings({ config: own }: Scheduler, config: SchedulerSettings): SchedulerSettings {
-  if (!SPACINGS.some((name) => config[name] === true)) return {};
-  const isOn = (name: (typeof SPACINGS)[number]) => (own as SchedulerSettings)[name] === true && config[name] === undefined;
-  return Object.fromEntries(SPACINGS.filter(isOn).map((name) => [name, false]));
+  if (!SIGMA_SPACINGS.some((name) => config[name] === true)) return {};
+  const isOn = (name: (typeof SIGMA_SPACINGS)[number]) => (own as SchedulerSettings)[name] === true && config[name] === undefined;
+  return Object.fromEntries(SIGMA_SPACINGS.filter(isOn).map((name) => [name, false]));
 }

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { described, type Fields, field, flag, numbers, real, text, whole, withJson } from "../options/fields.js";
+import { described, type Fields, field, flag, layerNumbers, numbers, real, text, whole, withJson } from "../options/fields.js";
 
 /** Options that the pipelines of some families take. Others refuse them by name. */
 export interface FamilyRequest {
@@ -40,14 +40,6 @@ export interface FamilyRequest {
   readonly textEncoderOutLayers?: readonly number[] | undefined;
 }
 
-const layers = withJson(
-  v.array(v.pipe(v.number(), v.integer(), v.minValue(0))),
-  field<readonly number[]>(
-    (value) => Array.isArray(value) && value.every((layer) => Number.isInteger(layer) && layer >= 0),
-    "a list of whole numbers, at least 0",
-  ),
-);
-
 /** The options of {@link FamilyRequest}. */
 export const FAMILY_REQUEST_FIELDS: Fields<FamilyRequest> = {
   prompt2: described("XL, FLUX.1, Stable Diffusion 3: the prompt for the second text encoder; the same prompt by default.", text),
@@ -78,7 +70,7 @@ export const FAMILY_REQUEST_FIELDS: Fields<FamilyRequest> = {
   ),
   skipGuidanceLayers: described(
     "Stable Diffusion 3.5 medium: guidance away from the prediction without these blocks, such as [7, 8, 9]. Off by default.",
-    layers,
+    layerNumbers,
   ),
   skipLayerGuidanceScale: described("How strong it is; 2.8 by default.", real()),
   skipLayerGuidanceStart: described("The share of the steps after which it begins; 0.01 by default.", real(0, 1)),

@@ -13,7 +13,7 @@ import { type Fields, tensor } from "../options/fields.js";
 import type { Folder } from "../platform/folder.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
-import { type BlockStack, type TransformerPart, writePart } from "./first-block-cache.js";
+import { type BlockStack, graphsWith, type TransformerPart, writePart } from "./first-block-cache.js";
 import {
   checkRotaryAxes,
   FLUX_THETA,
@@ -106,9 +106,7 @@ export class ChromaTransformer2DModel extends Model<ChromaTransformer2DConfig> {
         part,
         own,
         (values, w) => writePart(part, chromaBlocks(values as Partial<ChromaValues>, tokensOf(hiddenStates), w, config), values),
-        {
-          takingTurns: part === "whole" ? 1 : 3,
-        },
+        { takingTurns: graphsWith(part) },
       );
     return {
       sample: await predictRows({ feeds, shared: rotary }, hiddenStates.shape[0] ?? 1, { ...inputs, oneByOne: this.savesMemory }, run),

@@ -9,6 +9,11 @@ import { concat, type Tensor } from "../tensor/tensor.js";
  */
 export type TransformerPart = "whole" | "head" | "tail" | "end";
 
+/** How many graphs a step of this part runs in turn: a step with a cache runs the three parts of the network. */
+export function graphsWith(part: TransformerPart): number {
+  return part === "whole" ? 1 : 3;
+}
+
 /** Tokens between two blocks, by name. */
 export type BlockState = Readonly<Record<string, Value>>;
 

@@ -15,7 +15,15 @@ import { type Fields, field, instanceOf, needed, tensor } from "../options/field
 import type { Folder } from "../platform/folder.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
-import { type BlockStack, type BlockState, FirstBlockCache, type RunPart, type TransformerPart, writePart } from "./first-block-cache.js";
+import {
+  type BlockStack,
+  type BlockState,
+  FirstBlockCache,
+  graphsWith,
+  type RunPart,
+  type TransformerPart,
+  writePart,
+} from "./first-block-cache.js";
 import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singleFileModel } from "./model.js";
 import { RotaryFeeds } from "./rotary-feeds.js";
 import { repeatRows, rowByRow, rowsOf } from "./row-by-row.js";
@@ -167,9 +175,7 @@ export class FluxTransformer2DModel extends Model<FluxTransformer2DConfig> {
         part,
         own,
         (values, w) => writePart(part, fluxBlocks(values as Partial<FluxValues>, tokensOf(hiddenStates), w, config), values),
-        {
-          takingTurns: part === "whole" ? 1 : 3,
-        },
+        { takingTurns: graphsWith(part) },
       );
     return {
       sample: await predictRows({ feeds, shared: rotary }, hiddenStates.shape[0] ?? 1, { ...inputs, oneByOne: this.savesMemory }, run),

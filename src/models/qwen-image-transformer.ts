@@ -18,7 +18,7 @@ import type { Folder } from "../platform/folder.js";
 import { gridPositions } from "../tensor/grid-positions.js";
 import { concat as concatTensors, Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
-import { type BlockStack, FirstBlockCache, type RunPart, type TransformerPart, writePart } from "./first-block-cache.js";
+import { type BlockStack, FirstBlockCache, graphsWith, type RunPart, type TransformerPart, writePart } from "./first-block-cache.js";
 import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singleFileModel } from "./model.js";
 import { timestepFeed } from "./unet-encoder.js";
 
@@ -195,7 +195,7 @@ export class QwenImageTransformer2DModel extends Model<QwenImageTransformer2DCon
       feeds,
       (values: Readonly<Record<string, Value>>, w) =>
         writePart(part, qwenImage(values as unknown as QwenImageValues, w, this.config, { lengths, own, tokens }), values),
-      { takingTurns: part === "whole" ? 1 : 3 },
+      { takingTurns: graphsWith(part) },
     );
   }
 }

@@ -10,7 +10,7 @@ import { timestepTextEmbedding } from "../layers/embeddings.js";
 import { jointBlock, NORM_EPSILON, type Streams } from "../layers/joint-attention.js";
 import { modulate, modulations } from "../layers/modulation.js";
 import { checkOptions } from "../options/check-options.js";
-import { type Fields, field, needed, tensor } from "../options/fields.js";
+import { type Fields, layerNumbers, needed, tensor } from "../options/fields.js";
 import { pageTurn } from "../page-turn.js";
 import type { Folder } from "../platform/folder.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -65,10 +65,7 @@ export interface SD3Transformer2DInputs {
 const FIELDS: Fields<SD3Transformer2DInputs> = {
   encoderHiddenStates: needed(tensor, "the features of the text"),
   pooledProjections: needed(tensor, "the pooled features of the text"),
-  skipLayers: field<readonly number[]>(
-    (value) => Array.isArray(value) && value.every((layer) => Number.isInteger(layer) && layer >= 0),
-    "a list of whole numbers, at least 0",
-  ),
+  skipLayers: layerNumbers,
 };
 
 function check(owner: string, { captionProjectionDim, numAttentionHeads, attentionHeadDim }: SD3Transformer2DConfig): void {

@@ -128,6 +128,15 @@ export function numbers(low = Number.NEGATIVE_INFINITY, high = Number.POSITIVE_I
   return field((value) => isListOf(value, (each) => isReal(each, low, high)), `a list of ${range}`);
 }
 
+/** The numbers of a network's layers, from 0; also none. */
+export const layerNumbers = withJson(
+  v.array(v.pipe(v.number(), v.integer(), v.minValue(0))),
+  field<readonly number[]>(
+    (value) => Array.isArray(value) && value.every((layer) => Number.isInteger(layer) && layer >= 0),
+    "a list of whole numbers, at least 0",
+  ),
+);
+
 /** What `one` takes, or a list of at least one of them. */
 export function oneOrList<Value>(one: Field<Value>, expected: string): Field<Value | readonly Value[]> {
   const is = (value: unknown) => v.is(one, value);

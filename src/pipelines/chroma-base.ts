@@ -124,7 +124,10 @@ export abstract class ChromaBase<Request extends ChromaRequest> extends PackedFl
       const txtIds = Tensor.zeros([encoderHiddenStates.shape[1] ?? 0, 3]);
       return transformer.forward(latents, flowTime(timestep), { encoderHiddenStates, attentionMask, imgIds, txtIds, firstBlock });
     };
-    return { predict: predictor({ forward, cachesFirstBlock: true }, call, conditioning), steerable: [conditioning] };
+    return {
+      predict: predictor({ forward, cachesFirstBlock: transformer.cachesFirstBlock }, call, conditioning),
+      steerable: [conditioning],
+    };
   }
 }
 

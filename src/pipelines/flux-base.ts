@@ -211,7 +211,10 @@ export abstract class FluxBase<Request extends FluxRequest & TrueGuidanceOptions
       });
       return { sample: reference ? sample.slice(0, latents.shape[1] ?? 0, 1) : sample };
     };
-    return { predict: predictor({ forward, cachesFirstBlock: true }, call, conditioning), steerable: [conditioning] };
+    return {
+      predict: predictor({ forward, cachesFirstBlock: transformer.cachesFirstBlock }, call, conditioning),
+      steerable: [conditioning],
+    };
   }
 }
 

@@ -23,6 +23,7 @@ import type { Call } from "./shared/call.js";
 import { SCHEDULERS_OF_CHECKPOINTS } from "./shared/component-classes.js";
 import { type ComponentSource, expectParts, part } from "./shared/components.js";
 import type { StepCacheInputs } from "./shared/denoiser.js";
+import { flowTime } from "./shared/flow-timesteps.js";
 import { guide } from "./shared/guidance.js";
 import { QWEN_TOKENIZERS, QWEN_VL_ENCODERS } from "./shared/language-model-classes.js";
 import { predictor } from "./shared/predictor.js";
@@ -200,13 +201,13 @@ export abstract class QwenImageBase<Request extends QwenImageRequest> extends Pa
     const forward = async (latents: Tensor, timestep: number, given: QwenImageInputs & StepCacheInputs) => {
       const { encoderHiddenStates, encoderHiddenStatesMask, firstBlock } = given;
       const tokens = references ? concat([latents, references.tokens], 1) : latents;
-      const time = Math.fround(Math.fround(timestep) / 1000);
+      const time = flowTime(Math.fround(timestep));
       const inputs = { encoderHiddenStates, encoderHiddenStatesMask, imgShapes, firstBlock };
       const { sample } = await this.transformer.forward(tokens, time, inputs);
       return { sample: references ? sample.slice(0, latents.shape[1] ?? 0, 1) : sample };
     };
     return {
-      predict: predictor({ forward, cachesFirstBlock: true }, call, conditioning, { combine: guideTokens }),
+      predict: predictor({ forward, cachesFirstBlock: this.transformer.cachesFirstBlock }, call, conditioning, { combine: guideTokens }),
       steerable: [conditioning],
     };
   }

@@ -1,7 +1,7 @@
 import { CLIPTextModelWithProjection } from "../models/clip-text.js";
 import { SD3Transformer2DModel } from "../models/sd3-transformer-2d.js";
 import { T5EncoderModel } from "../models/t5-encoder.js";
-import { type Fields, field, instanceOf, orNull, real } from "../options/fields.js";
+import { type Fields, instanceOf, layerNumbers, orNull, real } from "../options/fields.js";
 import type { Scheduler } from "../schedulers/shared/scheduler.js";
 import { Tensor } from "../tensor/tensor.js";
 import { CLIPTokenizer } from "../tokenizer/clip.js";
@@ -88,10 +88,7 @@ export interface SkipLayerOptions {
 }
 
 export const SKIP_LAYER_FIELDS: Fields<SkipLayerOptions> = {
-  skipGuidanceLayers: field<readonly number[]>(
-    (value) => Array.isArray(value) && value.every((layer) => Number.isInteger(layer) && layer >= 0),
-    "a list of whole numbers, at least 0",
-  ),
+  skipGuidanceLayers: layerNumbers,
   skipLayerGuidanceScale: real(),
   skipLayerGuidanceStart: real(0, 1),
   skipLayerGuidanceStop: real(0, 1),

@@ -219,16 +219,17 @@ export abstract class TransformerPipeline<
   }
 
   /**
-   * What `predict` gives: the predictions of a call. Before it encodes the prompts, it is checked that a pass of the transformer, which
+   * What `predictions` gives: the predictions of a call. Before it encodes the prompts, it is checked that a pass of the transformer, which
    * sees `others` tokens of other pictures, too, and the decoding of a picture fit into memory.
    * @throws MemoryError
    */
   protected async predictionsInRoom(
     call: Call<Request>,
-    { size, timesteps }: PlannedRun,
-    predictions: (pipeline: this) => Promise<Predictions>,
+    run: PlannedRun,
+    predictions: (pipeline: this) => Promise<Predictions> = (pipeline) => pipeline.predictions(call, run),
     others = 0,
   ): Promise<Predictions> {
+    const { size, timesteps } = run;
     const { batch, isGuided, guidance } = call;
     const { transformer } = this;
     const latents = this.pack(Tensor.zeros(this.noiseShape(batch, size)));
@@ -258,7 +259,7 @@ export abstract class TransformerPipeline<
     const size = this.size(call.request);
     const timesteps = this.plan(call, size);
     const run = { size, timesteps };
-    const predictions = await this.predictionsInRoom(call, run, (pipeline) => pipeline.predictions(call, run));
+    const predictions = await this.predictionsInRoom(call, run);
     const latents = this.noise(call, size);
     return yield* this.flow(call, { size, timesteps }, latents, predictions);
   }
@@ -271,7 +272,7 @@ export abstract class TransformerPipeline<
     const size = this.size({ ...sizeOfImages(this.vae, image), ...wanted });
     const timesteps = this.plan(call, size, request.strength ?? this.defaults.strength ?? 1);
     const run = { size, timesteps };
-    const predictions = await this.predictionsInRoom(call, run, (pipeline) => pipeline.predictions(call, run));
+    const predictions = await this.predictionsInRoom(call, run);
     const noised = async () => {
       const start = await givenStart(this.vae, image, batch, generator);
       return this.pack(addInitialNoise(start, generator, scheduler, timesteps[0] ?? 0));
@@ -287,7 +288,7 @@ export abstract class TransformerPipeline<
     const strength = request.strength ?? this.defaults.strength ?? 1;
     const timesteps = this.plan(call, size, strength);
     const run = { size, timesteps };
-    const predictions = await this.predictionsInRoom(call, run, (pipeline) => pipeline.predictions(call, run));
+    const predictions = await this.predictionsInRoom(call, run);
     const input = { vae: this.vae, inChannels: this.noiseChannels, call, timesteps, image, mask, size, strength };
     const { latents, afterStep, steerable } = await prepareInpainting(input);
     const denoised = yield* this.loop(call, {

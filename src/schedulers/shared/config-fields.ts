@@ -179,11 +179,14 @@ export function parseSchedulerConfig(className: string, schema: ConfigSchema, co
   return parseConfig(className, schema, given);
 }
 
+/** The fields that space noise levels in other ways than evenly. A config has at most one of them. */
+export const SIGMA_SPACINGS = ["useKarrasSigmas", "useExponentialSigmas", "useBetaSigmas"] as const;
+
 /** @throws ConfigError if a config asks for two sigma spacings at once. */
 export function oneSpacing(
   className: string,
   config: { useKarrasSigmas: boolean; useExponentialSigmas: boolean; useBetaSigmas: boolean },
 ): void {
-  const asked = (["useKarrasSigmas", "useExponentialSigmas", "useBetaSigmas"] as const).filter((key) => config[key]);
+  const asked = SIGMA_SPACINGS.filter((key) => config[key]);
   if (asked.length > 1) throw new ConfigError(`${className}: only one of ${asked.map(snakeCase).join(", ")} can be used`);
 }

@@ -1,5 +1,6 @@
 import { ArgumentError } from "../../errors.js";
 import { warn } from "../../warnings.js";
+import { SIGMA_SPACINGS } from "./config-fields.js";
 import type { Scheduler, SchedulerClass } from "./scheduler.js";
 
 /** The fields of configs that say that a scheduler is for flow matching, and how it shifts noise levels. */
@@ -22,17 +23,14 @@ export function flowSettings({ schema }: SchedulerClass, { shift, flowShift }: F
   return { useFlowSigmas: true, predictionType: "flow_prediction", ...(amount !== undefined && { flowShift: amount }) };
 }
 
-/** Spacings of noise levels that betas make. They go far above 1. */
-const SPACINGS = ["useKarrasSigmas", "useExponentialSigmas", "useBetaSigmas"] as const;
-
 /**
- * Turns off the checkpoint's spacing of noise levels for a solver that cannot follow a flow with it. UniPC maps Karras' levels to those of
- * a flow.
+ * Turns off the checkpoint's spacing of noise levels for a solver that cannot follow a flow with it: betas make its levels, which go far
+ * above 1. UniPC maps Karras' levels to those of a flow.
  */
 export function withoutSpacing({ className, schema }: SchedulerClass, config: object): Readonly<Record<string, false>> {
   const own = config as Readonly<Record<string, unknown>>;
   const isLeft = (name: string) => className === "UniPCMultistepScheduler" && name === "useKarrasSigmas";
-  const found = SPACINGS.filter((name) => own[name] === true && Object.hasOwn(schema.entries, name) && !isLeft(name));
+  const found = SIGMA_SPACINGS.filter((name) => own[name] === true && Object.hasOwn(schema.entries, name) && !isLeft(name));
   for (const name of found) warn(`${className} cannot follow a flow with ${name}; its noise levels are evenly spaced`);
   return Object.fromEntries(found.map((name) => [name, false]));
 }
@@ -46,7 +44,7 @@ export function expectFlowLevels(scheduler: Scheduler): void {
   const { className, config } = scheduler;
   const [first = 0] = (scheduler as { readonly sigmas?: ArrayLike<number> & Iterable<number> }).sigmas ?? [];
   if ((config as FlowConfig).useFlowSigmas !== true || !(first > 1)) return;
-  const spacing = SPACINGS.find((name) => (config as Readonly<Record<string, unknown>>)[name] === true);
+  const spacing = SIGMA_SPACINGS.find((name) => (config as Readonly<Record<string, unknown>>)[name] === true);
   throw new ArgumentError(
     `${className} has noise levels from ${first.toPrecision(3)}${spacing ? `, as ${spacing} makes them` : ""}; those of a flow are at most 1`,
     { argument: "scheduler", hint: spacing ? `set ${spacing} to false, or take the scheduler euler` : "give noise levels of at most 1" },
