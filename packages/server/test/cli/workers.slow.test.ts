@@ -117,7 +117,7 @@ describe.skipIf(!HAS_REDIS)("darkroom worker", () => {
   it.each([
     [["worker"], 2, /a worker needs --queue/],
     [
-      ["worker", "--queue", "redis://127.0.0.1:1", "--folder", "unused"],
+      ["worker", "--queue", "redis://127.0.0.1:1", "--folder", "FOLDER"],
       2,
       /--queue: Redis at 127\.0\.0\.1:1 cannot be reached: .*\n {2}start Redis/,
     ],
@@ -126,11 +126,12 @@ describe.skipIf(!HAS_REDIS)("darkroom worker", () => {
     [["serve", "--slots", "0"], 2, /--slots: the server would do no jobs/],
     [["worker", "--queue", "REDIS", "--bucket", "pictures"], 2, /--bucket: .*s3:\/\/BUCKET/],
     [["worker", "--queue", "REDIS", "--bucket", "s3://pictures", "--bucket-endpoint", "http://127.0.0.1:1"], 2, /--bucket: .*\n {2}/],
-    [["worker", "--queue", "REDIS", "--model", "nowhere", "--folder", "unused"], 3, /nowhere does not exist/],
+    [["worker", "--queue", "REDIS", "--model", "nowhere", "--folder", "FOLDER"], 3, /nowhere does not exist/],
   ])("refuses what cannot work: %j", async (args, code, message) => {
     const env = { AWS_ACCESS_KEY_ID: "key", AWS_SECRET_ACCESS_KEY: "secret" };
+    const places: Readonly<Record<string, string>> = { REDIS: redis.address, FOLDER: await temporaryFolder() };
     const started = new DarkroomProcess(
-      args.map((each) => (each === "REDIS" ? redis.address : each)),
+      args.map((each) => places[each] ?? each),
       env,
     );
     expect(await started.ended).toBe(code);
