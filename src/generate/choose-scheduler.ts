@@ -1,7 +1,7 @@
 import type { SchedulerOptions } from "../pipelines/open-pipeline.js";
 import { expectSettings, namedScheduler, type ResolvedScheduler } from "../schedulers/registry.js";
-import { SIGMA_SPACINGS } from "../schedulers/shared/config-fields.js";
 import type { Scheduler, SchedulerClass } from "../schedulers/shared/scheduler.js";
+import { SIGMA_SPACINGS } from "../schedulers/shared/sigma-spacings.js";
 import type { SchedulerSettings } from "./run-request.js";
 
 /**

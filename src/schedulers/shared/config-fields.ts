@@ -3,6 +3,7 @@ import { parseConfig } from "../../checkpoint/schema.js";
 import { ConfigError } from "../../errors.js";
 import { snakeCase } from "../../letter-case.js";
 import { BETA_SCHEDULES, type RareBetaSchedule } from "./noise-schedule.js";
+import { SIGMA_SPACINGS } from "./sigma-spacings.js";
 import { TIMESTEP_SPACINGS } from "./timestep-spacing.js";
 
 /** The fields of one scheduler class: types, allowed values, defaults. Its keys are what the class's constructor takes. */
@@ -178,9 +179,6 @@ export function parseSchedulerConfig(className: string, schema: ConfigSchema, co
   }
   return parseConfig(className, schema, given);
 }
-
-/** The fields that space noise levels in other ways than evenly. A config has at most one of them. */
-export const SIGMA_SPACINGS = ["useKarrasSigmas", "useExponentialSigmas", "useBetaSigmas"] as const;
 
 /** @throws ConfigError if a config asks for two sigma spacings at once. */
 export function oneSpacing(

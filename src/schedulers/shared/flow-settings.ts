@@ -1,7 +1,7 @@
 import { ArgumentError } from "../../errors.js";
 import { warn } from "../../warnings.js";
-import { SIGMA_SPACINGS } from "./config-fields.js";
 import type { Scheduler, SchedulerClass } from "./scheduler.js";
+import { SIGMA_SPACINGS } from "./sigma-spacings.js";
 
 /** The fields of configs that say that a scheduler is for flow matching, and how it shifts noise levels. */
 interface FlowConfig {
