@@ -96,6 +96,37 @@ describeInBrowser("a hub's repository in a page", () => {
     expect(bodies.length).toBe(new Set(bodies).size);
   });
 
+  it("is read while another tab adds to its list of files", async () => {
+    const hub = await HubServer.start({ "owner/sd1": "sd1-mini" });
+    const page = await openSite();
+    await open(page, hub.url);
+    const other = await page.context().newPage();
+    await enter(other, site);
+    // The same list is written again and again, as a download does after each file.
+    const writing = other.evaluate(async () => {
+      const root = await navigator.storage.getDirectory();
+      const cache = await root.getDirectoryHandle("darkroom");
+      const snapshots = await (await cache.getDirectoryHandle("models--owner--sd1")).getDirectoryHandle("snapshots");
+      for await (const file of snapshots.values()) {
+        if (!(file instanceof FileSystemFileHandle)) continue;
+        const text = await (await file.getFile()).text();
+        for (let times = 0; times < 300; times++) {
+          const writer = await file.createWritable();
+          await writer.write(text);
+          await writer.close();
+        }
+      }
+    });
+    const counts = await page.evaluate(async () => {
+      const counts: (number | undefined)[] = [];
+      for (let times = 0; times < 100; times++) counts.push((await darkroom.listCachedRepositories())[0]?.revisions[0]?.files);
+      return counts;
+    });
+    await writing;
+    expect(counts[0]).toBeGreaterThan(5);
+    expect(new Set(counts)).toEqual(new Set([counts[0]]));
+  });
+
   it("names the quota if there is no room", async () => {
     const hub = await HubServer.start({ "owner/sd1": "sd1-mini" });
     const page = await openSite();

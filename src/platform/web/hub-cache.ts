@@ -147,8 +147,9 @@ class WebRepositoryCache implements RepositoryCache {
 /** The files of a snapshot; none if it does not exist. */
 export async function readSnapshot(place: readonly string[], commit: string): Promise<Snapshot> {
   const folder = await findPrivateFolder([...place, "snapshots"]);
+  const text = folder && (await readText(folder, commit));
   try {
-    return JSON.parse((folder && (await readText(folder, commit))) ?? "{}") as Snapshot;
+    return JSON.parse(text ?? "{}") as Snapshot;
   } catch {
     return {};
   }

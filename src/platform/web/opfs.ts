@@ -41,19 +41,30 @@ async function root(): Promise<FileSystemDirectoryHandle> {
   }
 }
 
+/** What Chromium adds to the name of a file while it is written. */
+const UNFINISHED = ".crswap";
+
 /** Names of the folders, or of the files, directly in a folder. */
 export async function namesIn(folder: FileSystemDirectoryHandle, kind: "file" | "directory"): Promise<readonly string[]> {
   const names: string[] = [];
-  for await (const [name, handle] of folder.entries()) if (handle.kind === kind) names.push(name);
+  for await (const [name, handle] of folder.entries()) if (handle.kind === kind && !name.endsWith(UNFINISHED)) names.push(name);
   return names;
 }
 
+/** How often a file is read again that another tab replaces at the same moment. */
+const READS = 20;
+
 /** The text of a file; undefined if it does not exist. */
 export async function readText(folder: FileSystemDirectoryHandle, name: string): Promise<string | undefined> {
-  try {
-    return await (await (await folder.getFileHandle(name)).getFile()).text();
-  } catch {
-    return undefined;
+  for (let reads = 1; ; reads++) {
+    const file = await folder.getFileHandle(name).catch(() => undefined);
+    if (!file) return undefined;
+    try {
+      return await (await file.getFile()).text();
+    } catch (error) {
+      // A file that is replaced between getFile and text cannot be read; the new one can.
+      if (reads === READS) throw error;
+    }
   }
 }
 
