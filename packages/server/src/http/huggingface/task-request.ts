@@ -4,7 +4,7 @@ import { HttpError } from "../http-error.js";
 import { DEFAULT_LIMITS, type Limits } from "../limits.js";
 import type { JsonSchema } from "../openapi/json-schema.js";
 import { optionSchemas } from "../openapi/option-schemas.js";
-import { snakeCase } from "../snake-case.js";
+import { camelCase, snakeCase } from "../snake-case.js";
 
 /** Bytes that files of pictures begin with, in base64: PNG, JPEG, GIF, WebP. */
 const PICTURE = /^(?:data:image\/|iVBORw0KGgo|\/9j\/|R0lGOD|UklGR)/;
@@ -77,10 +77,6 @@ function optionOf(name: string): string {
     param: shown,
     hint: `the parameters are ${PARAMETERS.join(", ")}`,
   });
-}
-
-function camelCase(name: string): string {
-  return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
 function objectOf(value: unknown, name: string): Readonly<Record<string, unknown>> {

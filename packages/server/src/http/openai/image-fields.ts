@@ -1,7 +1,7 @@
 import { ArgumentError } from "darkroom";
 import { checkRequest, type GenerateRequest, generateRequest } from "darkroom/generate";
 import { SERVERS_OWN } from "../../models/resolve-request.js";
-import { snakeCase } from "../snake-case.js";
+import { camelCase, snakeCase } from "../snake-case.js";
 
 /** A request's fields by their names as the client sent them. */
 export type GivenFields = Readonly<Record<string, unknown>>;
@@ -75,9 +75,7 @@ export function wrong(field: string, value: unknown, expected: string): Argument
 
 /** The option for a field in snake_case or camelCase. */
 function optionOf(field: string): string {
-  return Object.hasOwn(SYNONYMS, field)
-    ? (SYNONYMS[field] ?? field)
-    : field.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+  return Object.hasOwn(SYNONYMS, field) ? (SYNONYMS[field] ?? field) : camelCase(field);
 }
 
 /** A text as the option has it: forms have no numbers, and some clients send numbers as texts in JSON. */
