@@ -5,6 +5,7 @@ import { DDIMScheduler } from "../../src/schedulers/ddim.js";
 import { DPMSolverMultistepScheduler } from "../../src/schedulers/dpm-solver-multistep.js";
 import { EulerAncestralDiscreteScheduler } from "../../src/schedulers/euler-ancestral-discrete.js";
 import { EulerDiscreteScheduler } from "../../src/schedulers/euler-discrete.js";
+import { FlowMatchEulerDiscreteScheduler } from "../../src/schedulers/flow-match-euler-discrete.js";
 import { PNDMScheduler } from "../../src/schedulers/pndm.js";
 import { UniPCMultistepScheduler } from "../../src/schedulers/unipc-multistep.js";
 import { Generator, randn } from "../../src/tensor/random.js";
@@ -132,6 +133,15 @@ describe("what diffusers refuses", () => {
 
   it("shift_terminal without flow sigmas", () => {
     expect(() => new UniPCMultistepScheduler({ shiftTerminal: 0.1 })).toThrow("shift_terminal needs use_flow_sigmas");
+  });
+
+  it("one step with shift_terminal, whose only sigma is 1", () => {
+    const flow = new FlowMatchEulerDiscreteScheduler({ shiftTerminal: 0.02 });
+    expect(() => flow.setTimesteps(1)).toThrow("with 1 step(s) the last sigma is 1, which cannot become shift_terminal, 0.02");
+    flow.setTimesteps(2);
+    expect(Math.min(...flow.timesteps)).toBeCloseTo(20);
+    const multistep = new UniPCMultistepScheduler({ useFlowSigmas: true, predictionType: "flow_prediction", shiftTerminal: 0.02 });
+    expect(() => multistep.setTimesteps(2)).not.toThrow();
   });
 
   it("dynamic shifting without mu", () => {

@@ -1,3 +1,4 @@
+import { ArgumentError } from "../../errors.js";
 import { f32, linspaceFloat32 } from "../float32/arithmetic.js";
 import { logNumpy } from "../float32/exp-log.js";
 import { betaQuantile } from "./beta-distribution.js";
@@ -77,8 +78,14 @@ export function shiftFlowSigmaByMu(sigma: number, mu: number, type: "exponential
   return round(weight / round(weight + round(round(1 / sigma) - 1)));
 }
 
-/** Stretches flow-matching sigmas so that the last one is `terminal` (LTX-Video). */
+/** Stretches flow-matching sigmas so that the last one is `terminal` (LTX-Video). @throws ArgumentError if the last one is 1 */
 export function stretchToTerminal(sigmas: readonly number[], terminal: number, round = exact): number[] {
+  // The distance of the last one from 1 is what is scaled.
+  if (sigmas.at(-1) === 1) {
+    throw new ArgumentError(`with ${sigmas.length} step(s) the last sigma is 1, which cannot become shift_terminal, ${terminal}`, {
+      hint: "take at least 2 steps (numInferenceSteps), or a scheduler without shift_terminal",
+    });
+  }
   const scale = round(round(1 - (sigmas.at(-1) ?? 0)) / round(1 - terminal));
   return sigmas.map((sigma) => round(1 - round(round(1 - sigma) / scale)));
 }
