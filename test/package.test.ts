@@ -1,7 +1,8 @@
+import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
@@ -14,9 +15,38 @@ describe("the package's exports", () => {
     .map(({ name }) => name.replace(/\.ts$/, ""))
     .filter((name) => name !== "registry");
 
-  it.each(names)("have schedulers/%s, a module with a scheduler's class", async (name) => {
-    expect(resolve(name)).toBe(join(root, `dist/schedulers/${name}.js`));
-    expect(Object.keys(await import(`../src/schedulers/${name}.ts`))).toContainEqual(expect.stringMatching(/Scheduler$/));
+  it.each(names)("have schedulers/%s, a module with a scheduler's class, for Node in its bundle", async (name) => {
+    expect(resolve(name)).toBe(join(root, `dist/bundle/node/schedulers/${name}.js`));
+    const exported = Object.keys(await import(`../src/schedulers/${name}.ts`));
+    expect(exported).toContainEqual(expect.stringMatching(/Scheduler$/));
+    expect(
+      readFileSync(resolve(name), "utf8")
+        .match(/^ {2}\w+(?=,$)/gm)
+        ?.map((line) => line.trim())
+        .sort(),
+    ).toEqual(exported.sort());
+  });
+
+  it("give Node each class once, under its own name, whichever entry it comes from", () => {
+    const program = `
+      import * as darkroom from "darkroom";
+      import { DDIMScheduler } from "darkroom/schedulers/ddim";
+      import { Tensor } from "darkroom/tensor";
+      import { randn } from "darkroom/random";
+      import { generate } from "darkroom/generate";
+      import "darkroom/from-pretrained";
+      const misnamed = Object.entries(darkroom).filter(([name, each]) => /^[A-Z][a-z]/.test(name) && typeof each === "function" && each.name !== name);
+      console.log(DDIMScheduler === darkroom.DDIMScheduler, Tensor === darkroom.Tensor, randn === darkroom.randn, typeof generate, misnamed.length);`;
+    const output = execFileSync(process.execPath, ["--input-type=module", "--eval", program], { cwd: root, encoding: "utf8" });
+    expect(output.trim()).toBe("true true true function 0");
+  });
+
+  it("are the same for Node as for others", async () => {
+    const namesIn = async (path: string) => Object.keys(await import(/* @vite-ignore */ pathToFileURL(join(root, path)).href)).sort();
+    for (const [entry, paths] of Object.entries<Record<string, string> | string | null>(manifest.exports)) {
+      if (typeof paths !== "object" || paths === null || entry.includes("*")) continue;
+      expect(await namesIn(paths["node-addons"] ?? "")).toEqual(await namesIn(paths.default ?? ""));
+    }
   });
 
   it("are listed in docs/bundling.md", () => {
@@ -47,7 +77,8 @@ describe("the package's sideEffects", () => {
   );
 
   it("name every module that does something when it is loaded, so that bundlers keep it", () => {
-    const named = manifest.sideEffects.map((path: string) => path.replace(/^\.\/dist\/(.*)\.js$/, "$1.ts"));
+    const modules = manifest.sideEffects.filter((path: string) => !path.startsWith("./dist/bundle/"));
+    const named = modules.map((path: string) => path.replace(/^\.\/dist\/(.*)\.js$/, "$1.ts"));
     // Bundlers may leave out what the main entry only loads: it then has what a program uses, and "darkroom/from-pretrained" has the rest.
     const expected = effectful.map((path) => path.replaceAll("\\", "/")).filter((path) => path !== "index.ts");
     expect(named.sort()).toEqual(expected.sort());

@@ -177,7 +177,7 @@ await part("machine", 30, async () => {
   for (const line of lines) ran.push(await run(line, 20));
   return { outcome: "done", text: ran.map(({ output, outcome }) => output.trim() || outcome).join("\n") };
 });
-await command("devices", 60, [process.execPath, "dist/cli/main.js", "devices"]);
+await command("devices", 60, [process.execPath, "dist/bundle/node/cli.js", "devices"]);
 await command("capabilities on CUDA", 60, [...CHILD, "capabilities", CUDA]);
 await command("capabilities on WebGPU", 60, [...CHILD, "capabilities", WEBGPU]);
 await command("networks on CUDA, exact", 60, [...CHILD, "networks", CUDA, "exact", MODELS], 100);

@@ -124,5 +124,5 @@ function workerCommand({ folder, queue }: { readonly folder: string; readonly qu
 
 /** Running jobs have little time to end, so that some are handed back. */
 function darkroom(command: string): readonly string[] {
-  return [process.execPath, join(ROOT, "dist/cli/main.js"), command, "--device", "cpu", "--grace", "1"];
+  return [process.execPath, join(ROOT, "dist/bundle/node/cli.js"), command, "--device", "cpu", "--grace", "1"];
 }

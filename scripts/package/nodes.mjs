@@ -18,7 +18,7 @@ export function onEveryNode(app) {
     expect(found.startsWith(`v${version}`), `expected Node ${version}, got ${found}`);
     run(
       "node",
-      ["node_modules/darkroom/dist/cli/main.js", "generate", "a panda", "--steps", "1", "--quiet", "--out", `${found}.png`],
+      ["node_modules/darkroom/dist/bundle/node/cli.js", "generate", "a panda", "--steps", "1", "--quiet", "--out", `${found}.png`],
       options,
     );
     expectPicture(app, `${found}.png`);

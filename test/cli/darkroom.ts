@@ -4,7 +4,7 @@ import { isMainThread } from "node:worker_threads";
 import { expect } from "vitest";
 
 /** The built program. */
-export const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+export const MAIN = fileURLToPath(new URL("../../dist/bundle/node/cli.js", import.meta.url));
 
 /** How a run of `darkroom` ended. */
 export interface Run {

@@ -98,7 +98,7 @@ const info = (bytes: Uint8Array, folder: string) =>
     mkdirSync(folder, { recursive: true });
     const file = join(folder, "fox.png");
     writeFileSync(file, bytes);
-    execFile(process.execPath, ["dist/cli/main.js", "info", file, "--json"], (error, _, stderr) => {
+    execFile(process.execPath, ["dist/bundle/node/cli.js", "info", file, "--json"], (error, _, stderr) => {
       const code = error ? error.code : 0;
       if (code === 0 || code === 2) resolve();
       else reject(new Error(`darkroom info ended with ${code}: ${stderr}`));

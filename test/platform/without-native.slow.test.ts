@@ -41,7 +41,7 @@ function run(cwd: string, args: readonly string[]): Promise<Ended> {
   });
 }
 
-const REQUEST = ["dist/cli/main.js", "generate", "a panda", "--seed", "7", "--steps", "4"];
+const REQUEST = ["dist/bundle/node/cli.js", "generate", "a panda", "--seed", "7", "--steps", "4"];
 
 /** The largest difference of two pictures' values, of 255. */
 function difference(one: string, other: string): number {
@@ -87,7 +87,7 @@ describe("without the native library", () => {
   });
 
   it("darkroom devices says that auto uses wasm", async () => {
-    const { code, stdout } = await run(folder, ["dist/cli/main.js", "devices"]);
+    const { code, stdout } = await run(folder, ["dist/bundle/node/cli.js", "devices"]);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^cpu +no /m);
     expect(stdout).toMatch(/^wasm +yes +auto uses it/m);

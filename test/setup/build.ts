@@ -10,6 +10,7 @@ const VITE = join(ROOT, "node_modules/vite/bin/vite.js");
 /** Where sources are, how they are built, and the file by which the build is known. A package comes after those that it imports. */
 const PACKAGES = [
   { folder: ROOT, command: [TSC, "-p", "tsconfig.build.json"], built: "dist/platform/node/worker.js" },
+  { folder: ROOT, command: [join(ROOT, "scripts/bundle-node.mjs")], built: "dist/bundle/node/index.js" },
   { folder: join(ROOT, "packages/ai-sdk"), command: [TSC], built: "dist/index.js" },
   { folder: join(ROOT, "packages/server"), command: [TSC], built: "dist/index.js" },
   { folder: join(ROOT, "packages/page"), command: [VITE, "build", "--logLevel", "error"], built: "../server/dist/page/index.html" },

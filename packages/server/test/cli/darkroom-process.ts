@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
 
 /** The built program. */
-const MAIN = fileURLToPath(new URL("../../../../dist/cli/main.js", import.meta.url));
+const MAIN = fileURLToPath(new URL("../../../../dist/bundle/node/cli.js", import.meta.url));
 
 /** A folder that is removed after the test. */
 export async function temporaryFolder(): Promise<string> {
