@@ -41,7 +41,7 @@ def unet(asked: dict) -> None:
     network = load(UNet2DConditionModel, asked["checkpoint"], "unet")
     rows, side = 2 * asked["batch"], asked["latents"]
     added = {name: noise(rows, width) for name, width in added_conditions(network.config).items()}
-    latents, context = noise(rows, 4, side, side), noise(rows, asked["tokens"], context_width(network.config))
+    latents, context = noise(rows, network.config["in_channels"], side, side), noise(rows, asked["tokens"], context_width(network.config))
     extra = {"added_cond_kwargs": added} if added else {}
     measure(asked["repeats"], lambda: network(latents, 500, encoder_hidden_states=context, **extra))
 

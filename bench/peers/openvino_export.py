@@ -55,10 +55,10 @@ def export(checkpoint: str, folder: Path, tokens: int) -> None:
     unet = load(UNet2DConditionModel, checkpoint, "unet")
     added = [torch.randn(2, width) for width in added_conditions(unet.config).values()]
     context = torch.randn(2, tokens, context_width(unet.config))
-    convert("unet", unet, unet_step, torch.randn(2, 4, 16, 16), torch.tensor(500.0), context, *added)
+    convert("unet", unet, unet_step, torch.randn(2, unet.config["in_channels"], 16, 16), torch.tensor(500.0), context, *added)
     del unet
     vae = load(AutoencoderKL, checkpoint, "vae")
-    convert("vae_decoder", vae, lambda network, latents: network.decode(latents, return_dict=False)[0], torch.randn(1, 4, 16, 16))
+    convert("vae_decoder", vae, lambda network, latents: network.decode(latents, return_dict=False)[0], torch.randn(1, vae.config["latent_channels"], 16, 16))
     moments = lambda network, picture: network.quant_conv(network.encoder(picture))  # noqa: E731
     convert("vae_encoder", vae, moments, torch.randn(1, 3, 128, 128))
     del vae

@@ -43,7 +43,7 @@ def unet_shapes(asked: dict) -> list[list[int]]:
     facts = config(asked["checkpoint"], "unet")
     rows, side = 2 * asked["batch"], asked["latents"]
     added = [[rows, width] for width in added_conditions(facts).values()]
-    return [[rows, 4, side, side], [], [rows, asked["tokens"], context_width(facts)], *added]
+    return [[rows, facts["in_channels"], side, side], [], [rows, asked["tokens"], context_width(facts)], *added]
 
 
 def prepare(asked: dict) -> None:
@@ -63,7 +63,7 @@ def unet(asked: dict) -> None:
 
 
 def vae_decode(asked: dict) -> None:
-    shape = [asked["batch"], 4, asked["latents"], asked["latents"]]
+    shape = [asked["batch"], config(asked["checkpoint"], "vae")["latent_channels"], asked["latents"], asked["latents"]]
     decoder = load(asked, "vae_decoder", shape)
     latents = noise(*shape)
     measure(asked["repeats"], lambda: decoder(latents))
@@ -112,7 +112,8 @@ def denoised(asked: dict, steps: int, only_start: bool = False) -> np.ndarray:
     conditions = encode_prompts(asked)
     network = load(asked, "unet", *unet_shapes(asked))
     scheduler.set_timesteps(steps)
-    latents = torch.from_numpy(noise(1, 4, asked["latents"], asked["latents"])) * scheduler.init_noise_sigma
+    channels = config(checkpoint, "unet")["in_channels"]
+    latents = torch.from_numpy(noise(1, channels, asked["latents"], asked["latents"])) * scheduler.init_noise_sigma
     if only_start:
         mark("ready")
     for timestep in scheduler.timesteps:

@@ -61,12 +61,12 @@ def unet(asked: dict) -> None:
     rows, side = 2 * asked["batch"], asked["latents"]
     added = {name: noise(rows, width) for name, width in added_conditions(facts).items()}
     context = noise(rows, asked["tokens"], context_width(facts))
-    feeds = {"sample": noise(rows, 4, side, side), "timestep": 500, "encoder_hidden_states": context, **added}
+    feeds = {"sample": noise(rows, facts["in_channels"], side, side), "timestep": 500, "encoder_hidden_states": context, **added}
     measure(asked["repeats"], load(asked, "unet", feeds))
 
 
 def vae_decode(asked: dict) -> None:
-    latents = noise(asked["batch"], 4, asked["latents"], asked["latents"])
+    latents = noise(asked["batch"], config(asked, "vae")["latent_channels"], asked["latents"], asked["latents"])
     measure(asked["repeats"], load(asked, "vae_decoder", {"latent_sample": latents}))
 
 
