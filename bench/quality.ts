@@ -39,7 +39,7 @@ const PROMPTS = [
 ];
 
 /** As the model card advises. */
-const SETTINGS = { numInferenceSteps: 20, guidanceScale: 5 } as const;
+const SETTINGS = { numInferenceSteps: 20, guidanceScale: 4 } as const;
 
 /** One mode's pictures, and the seconds that each took. */
 interface Gallery {

@@ -28,7 +28,7 @@ for (const Scheduler of schedulers) {
     // One generator for each picture: each can be made again alone.
     generator: [0, 1, 2, 3].map((seed) => new Generator(seed)),
     numInferenceSteps: 20,
-    guidanceScale: 5,
+    guidanceScale: 4,
   });
   const path = `out/04-${pipe.scheduler.className}.png`;
   await makeImageGrid(images, 2, 2).save(path);

@@ -1,5 +1,6 @@
 // `npm run pictures` draws the pictures of the README and of docs/ anew: with the checkpoint that comes with the package, and where a
 // workflow needs more, with checkpoints of the tests, whose weights are random.
+import { readFileSync } from "node:fs";
 import {
   AnimateDiffPipeline,
   canny,
@@ -8,7 +9,6 @@ import {
   EMBEDDED_CHECKPOINT,
   GrayPicture,
   MotionAdapter,
-  Picture,
   StableDiffusionImg2ImgPipeline,
   StableDiffusionInpaintPipeline,
   StableDiffusionPipeline,
@@ -16,9 +16,20 @@ import {
   VaeImageProcessor,
 } from "darkroom";
 import { generate } from "darkroom/generate";
+import sharp from "sharp";
 
-const SETTINGS = { numInferenceSteps: 20, guidanceScale: 5, seed: 3 };
+const SETTINGS = { numInferenceSteps: 20, guidanceScale: 4, seed: 3 };
 const PANDA = "a panda on a green background";
+
+/** The pictures at the top of the README, which names these prompts, and their seeds. */
+const README = [
+  ["a red fox", 3],
+  ["a panda in the snow", 3],
+  ["an owl at night", 3],
+  ["a house by the sea", 3],
+  ["two apples", 3],
+  ["a castle at sunset", 3],
+];
 
 const pipe = await DiffusionPipeline.fromPretrained(EMBEDDED_CHECKPOINT);
 const img2img = await StableDiffusionImg2ImgPipeline.fromPipe(pipe);
@@ -38,7 +49,10 @@ async function row(name, pictures) {
     }
     left += picture.width + gap;
   }
-  await new Picture(width, height, data).save(`docs/${name}.png`);
+  const raw = { width, height, channels: 3 };
+  // A palette: a picture for people to look at has a third of the bytes so.
+  const { size } = await sharp(data, { raw }).png({ palette: true, colours: 200, effort: 10 }).toFile(`docs/${name}.png`);
+  console.log(`docs/${name}.png: ${Math.round(size / 1000)} kB`);
 }
 
 async function drawAll(requests, pipeline) {
@@ -47,8 +61,10 @@ async function drawAll(requests, pipeline) {
   return pictures;
 }
 
-const README = [PANDA, "a red apple", "a sunflower", "an orange", "two red apples", "a panda on a blue background"];
-await row("pictures", await drawAll(README.map((prompt) => ({ prompt }))));
+const named = README.map(([prompt]) => `"${prompt}"`).join(", ");
+if (!readFileSync("README.md", "utf8").replaceAll("\n", " ").includes(named))
+  throw new Error(`README.md does not name its pictures: ${named}`);
+await row("pictures", await drawAll(README.map(([prompt, seed]) => ({ prompt, seed }))));
 
 const panda = await draw({ prompt: PANDA });
 const apple = await draw({ prompt: "a red apple" });
@@ -57,16 +73,17 @@ const changes = await drawAll(
   [0.5, 0.7].map((strength) => ({ prompt: "an orange", image: apple, strength, seed: 1 })),
   img2img,
 );
+const { width, height } = panda;
 const right = new GrayPicture(
-  64,
-  64,
-  Uint8Array.from({ length: 64 * 64 }, (_, i) => (i % 64 < 32 ? 0 : 255)),
+  width,
+  height,
+  Uint8Array.from({ length: width * height }, (_, i) => (i % width < width / 2 ? 0 : 255)),
 );
 const repainted = await draw({ prompt: "a sunflower", image: panda, maskImage: right, strength: 1, seed: 5 }, inpaint);
 await row("edits", [apple, ...changes, panda, toRgb(right), repainted]);
 
 const processor = new VaeImageProcessor();
-const wide = ["default", "crop", "fill"].map((mode) => processor.resize(panda, 96, 64, mode));
+const wide = ["default", "crop", "fill"].map((mode) => processor.resize(panda, width * 1.5, height, mode));
 await row("control", [panda, toRgb(canny(panda, { lowThreshold: 50, highThreshold: 150 })), ...wide.map(toRgb)]);
 
 const previews = [];
@@ -87,7 +104,7 @@ await pipe.dispose();
 const flower = { prompt: "a sunflower", ...SETTINGS };
 const [small] = (await generate(flower)).pictures;
 const [large] = (await generate({ ...flower, hires: { scale: 2, strength: 0.2 } })).pictures;
-await row("upscaling", [processor.resize(small.image, 128, 128), large.image]);
+await row("upscaling", [processor.resize(small.image, large.image.width, large.image.height), large.image]);
 
 // The effects of these are real, but random weights draw only colours.
 const random = await StableDiffusionPipeline.fromPretrained("test/checkpoints/sd1-mini");

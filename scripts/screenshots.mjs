@@ -1,25 +1,27 @@
-// `npm run screenshots` draws the README's pictures of the server's page anew: docs/page.png and docs/page-phone.png. It needs Chromium.
+// `npm run screenshots` draws the README's pictures of pages anew: docs/page.png and docs/page-phone.png of the server's, docs/demo.png of
+// the demo. It needs Chromium.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startServer } from "darkroom-server";
 import { chromium } from "playwright-core";
 import sharp from "sharp";
+import { build, preview } from "vite";
 
 /** Pictures of the gallery, the oldest first. */
 const MADE = [
-  { prompt: "a cactus", seed: 5 },
-  { prompt: "a strawberry", seed: 3 },
-  { prompt: "a pig face", seed: 5 },
-  { prompt: "a mushroom", seed: 5 },
-  { prompt: "a sunflower", seed: 8 },
-  { prompt: "an orange", seed: 3 },
-  { prompt: "a yellow smiling face", seed: 5 },
-  { prompt: "a tomato on a green background", seed: 5 },
-  { prompt: "a panda on a blue background", seed: 8 },
+  { prompt: "a cactus in the desert", seed: 5 },
+  { prompt: "a happy face", seed: 3 },
+  { prompt: "a lion", seed: 5 },
+  { prompt: "a strawberry", seed: 5 },
+  { prompt: "a house on the grass", seed: 8 },
+  { prompt: "a rocket in space", seed: 3 },
+  { prompt: "a sailboat on blue", seed: 5 },
+  { prompt: "a red fox", seed: 5 },
+  { prompt: "a panda on a green background", seed: 8 },
 ];
 /** Steps of the job that is running in the pictures. */
-const STEPS = 200;
+const STEPS = 500;
 
 const folder = await mkdtemp(join(tmpdir(), "darkroom-screenshots-"));
 const server = await startServer({ folder, port: 0 });
@@ -39,7 +41,7 @@ try {
   }
   await make({ Prompt: "a sunflower on a blue background", Seed: "", Steps: STEPS });
   await make({ Prompt: "two strawberries", Seed: "", Steps: 20 });
-  await desktop.getByText(/Step 1[0-7]\d of/).waitFor();
+  await desktop.getByText(/Step [12]\d\d of/).waitFor();
   await form.hover();
   await desktop.mouse.wheel(0, -2000);
   await save(desktop, "page.png");
@@ -48,18 +50,36 @@ try {
   await phone.getByRole("form").getByLabel("Prompt", { exact: true }).fill("a panda on a green background");
   await phone.getByRole("img", { name: "Preview" }).waitFor();
   await save(phone, "page-phone.png");
+  await demo();
 } finally {
   await browser.close();
   await server.close();
   await rm(folder, { recursive: true, force: true });
 }
 
-async function open(options) {
+async function open(options, address = server.address) {
   const context = await browser.newContext({ deviceScaleFactor: 1.5, reducedMotion: "reduce", ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(120_000);
-  await page.goto(server.address);
+  await page.goto(address);
   return page;
+}
+
+/** The demo page, with a picture that it made. */
+async function demo() {
+  const site = { root: "packages/demo", logLevel: "error", build: { outDir: join(folder, "demo") } };
+  await build(site);
+  const demoServer = await preview({ ...site, preview: { port: 0, host: "127.0.0.1" } });
+  try {
+    const page = await open({ viewport: { width: 1100, height: 760 }, deviceScaleFactor: 1 }, demoServer.resolvedUrls.local[0]);
+    await page.waitForFunction(() => globalThis.crossOriginIsolated);
+    await page.fill("[name=seed]", "3");
+    await page.click("#make");
+    await page.getByText(/^\d+ x \d+, seed 3, /).waitFor();
+    await save(page, "demo.png");
+  } finally {
+    await demoServer.close();
+  }
 }
 
 async function save(page, name) {

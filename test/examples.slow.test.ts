@@ -1,9 +1,8 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { decode } from "fast-png";
-import { afterAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { EMBEDDED_CHECKPOINT } from "../src/hub/embedded.js";
 import { DiffusionPipeline } from "../src/pipelines/diffusion-pipeline.js";
 import { UniPCMultistepScheduler } from "../src/schedulers/unipc-multistep.js";
@@ -37,10 +36,8 @@ describe("the examples", () => {
     for (const [i, value] of expected.toArray().entries()) expect(Math.abs((data[i] as number) - value)).toBeLessThanOrEqual(1);
   });
 
-  it("by hand gives the picture that the pipeline gives, to the bit", async () => {
+  it("by hand gives the picture that the pipeline gives", async () => {
     const [path = ""] = run("05");
-    const folder = mkdtempSync(join(tmpdir(), "darkroom-"));
-    afterAll(() => rmSync(folder, { recursive: true }));
     const pipe = await DiffusionPipeline.fromPretrained(EMBEDDED_CHECKPOINT);
     pipe.scheduler = UniPCMultistepScheduler.fromConfig(pipe.scheduler.config);
     const { images } = await pipe.generate({
@@ -49,9 +46,11 @@ describe("the examples", () => {
       guidanceScale: 7.5,
       seed: 0,
     });
-    await images[0]?.save(join(folder, "pipe.png"));
     await pipe.dispose();
-    expect(readFileSync(path).equals(readFileSync(join(folder, "pipe.png")))).toBe(true);
+    const { data } = decode(readFileSync(path));
+    expect(data.length).toBe(images[0]?.data.length);
+    // The pipeline computes once what guidance's two halves have in common, so the last bits of a value may differ.
+    for (const [i, value] of data.entries()) expect(Math.abs(value - (images[0]?.data[i] ?? 0))).toBeLessThanOrEqual(1);
   });
 
   it("without a number lists them and exits with 2", () => {

@@ -2,14 +2,14 @@ import { describe, expect, it } from "vitest";
 import { resolveScheduler } from "../src/index.js";
 import { mistypedName } from "../src/nearest.js";
 
-const NAMES = ["sdxl", "sd15", "emoji-64", "lcm", "Euler a", "Karras", "n"];
+const NAMES = ["sdxl", "sd15", "emoji-128", "lcm", "Euler a", "Karras", "n"];
 
 describe("a name that is probably meant", () => {
   it.each([
     ["sxdl", "sdxl"],
     ["SD15", "sd15"],
-    ["emoji64", "emoji-64"],
-    ["emoji", "emoji-64"],
+    ["emoji128", "emoji-128"],
+    ["emoji", "emoji-128"],
     ["lmc", "lcm"],
     ["euler_a", "Euler a"],
     ["karas", "Karras"],

@@ -13,7 +13,7 @@ console.log(await errorOf(darkroom.image()));
 
 /** A program for a browser, or for a server without this machine's library. */
 const REMOTE = `import { createDarkroom } from "darkroom-ai-sdk";
-console.log(createDarkroom({ baseURL: "http://127.0.0.1:9" }).image("emoji-64").modelId);
+console.log(createDarkroom({ baseURL: "http://127.0.0.1:9" }).image("emoji-128").modelId);
 `;
 
 const WEBPACK = `require("webpack")({
@@ -44,6 +44,6 @@ export function withAiSdk(app, folder) {
   run("node", ["webpack.cjs"], { cwd: alone });
   for (const bundle of ["esbuild.js", "webpack.js"]) {
     const printed = run("node", [bundle], { cwd: alone });
-    expect(printed === "emoji-64\n", `${bundle} printed ${printed}`);
+    expect(printed === "emoji-128\n", `${bundle} printed ${printed}`);
   }
 }

@@ -5,7 +5,7 @@ import { expect, expectPicture, install, project, run } from "./sandbox.mjs";
 
 const PROGRAM = `import { DiffusionPipeline } from "darkroom";
 async function main() {
-  const pipe = await DiffusionPipeline.fromPretrained("node_modules/darkroom/models/emoji-64");
+  const pipe = await DiffusionPipeline.fromPretrained("node_modules/darkroom/models/emoji-128");
   const { images } = await pipe.generate({ prompt: "a panda", numInferenceSteps: 1, seed: 0 });
   await images[0].save(process.argv[2]);
   await pipe.dispose();
@@ -24,7 +24,7 @@ console.log(scheduler.timesteps.join());
 const OPENS_PATH = `import "darkroom/from-pretrained";
 import { DDIMScheduler } from "darkroom";
 const from = { subfolder: "scheduler" };
-DDIMScheduler.fromPretrained("node_modules/darkroom/models/emoji-64", from).then((scheduler) => console.log(scheduler.className));
+DDIMScheduler.fromPretrained("node_modules/darkroom/models/emoji-128", from).then((scheduler) => console.log(scheduler.className));
 `;
 
 const WEBPACK = `const webpack = require("webpack");

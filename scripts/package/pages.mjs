@@ -52,7 +52,7 @@ export async function inPages(tarball) {
 
   for (const bundler of ["vite", "webpack"]) {
     const title = await titleOf(join(app, bundler));
-    expect(title === "made 64x64", `the page of ${bundler} says: ${title}`);
+    expect(title === "made 128x128", `the page of ${bundler} says: ${title}`);
   }
 }
 

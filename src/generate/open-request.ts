@@ -43,7 +43,7 @@ export interface IPAdapterRequest {
  * Which checkpoint, networks and adapters are loaded, and where they run. Requests that agree in these options can share one open workflow.
  */
 export interface OpenRequest {
-  /** The checkpoint: a folder, a single .safetensors file or a hub id (OWNER/NAME). The embedded checkpoint, emoji-64, by default. */
+  /** The checkpoint: a folder, a single .safetensors file or a hub id (OWNER/NAME). The embedded checkpoint, emoji-128, by default. */
   readonly model?: ModelSource | undefined;
   /** Folder or hub id of configs for a checkpoint in a single file that is built unusually. */
   readonly config?: ModelSource | undefined;
@@ -134,7 +134,7 @@ const IP_ADAPTER_FIELDS: Fields<IPAdapterRequest> = {
 /** The options that say what is loaded. */
 export const OPEN_FIELDS: Fields<OpenRequest> = {
   model: described(
-    "The checkpoint: a folder, a single .safetensors file or a hub id (OWNER/NAME). The embedded checkpoint, emoji-64, by default.",
+    "The checkpoint: a folder, a single .safetensors file or a hub id (OWNER/NAME). The embedded checkpoint, emoji-128, by default.",
     modelSource,
   ),
   config: described("Folder or hub id of configs for a checkpoint in a single file that is built unusually.", modelSource),

@@ -44,7 +44,7 @@ export interface RunRequest extends ControlRequest, EditRequest, FamilyRequest, 
   readonly sigmas?: readonly number[] | undefined;
   /**
    * How strongly the picture follows the prompt; 1 and less is off. A list has a number for each step that the run takes. By default 7.5;
-   * XL 5; LCM 8.5; embedded checkpoint 5. With a mask 7.5.
+   * XL 5; LCM 8.5; embedded checkpoint 4. With a mask 7.5.
    */
   readonly guidanceScale?: number | readonly number[] | undefined;
   /** Restores the contrast that strong guidance changes: from 0 (off, the default) to 1; larger numbers exaggerate. */

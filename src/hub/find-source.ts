@@ -2,6 +2,7 @@ import { hubSettings, openFolder, openFolderOf, pathKind } from "#platform";
 import { isPickle } from "../checkpoint/pickles.js";
 import { CheckpointError } from "../errors.js";
 import { wrongArgument } from "../given.js";
+import { mistypedName } from "../nearest.js";
 import type { Folder } from "../platform/folder.js";
 import { EMBEDDED_CHECKPOINT, embeddedCheckpointPath } from "./embedded.js";
 import { folderOfFile } from "./given-files.js";
@@ -97,9 +98,21 @@ export function isFound(source: unknown): source is FoundSource {
 export async function expectThere<Found extends FoundSource>(found: Found): Promise<Exclude<Found, MissingSource>> {
   if (found.place !== "nowhere") return found as Exclude<Found, MissingSource>;
   const { kind, name } = found;
-  if (kind === "folder") await openFolder(name).check();
+  if (kind === "folder") {
+    expectUnlikeEmbedded(name);
+    await openFolder(name).check();
+  }
   throw new CheckpointError(`${name} does not exist`, {
     hint: "check the path; a file on the hub is named by OWNER/NAME/FILE, or by its address",
+  });
+}
+
+/** @throws CheckpointError for a name that is nearly that of the embedded checkpoint, such as that of an earlier version of the package. */
+function expectUnlikeEmbedded(name: string): void {
+  const withoutNumber = (text: string) => text.replace(/[-_ ]?\d+$/, "");
+  if (mistypedName(withoutNumber(name), [withoutNumber(EMBEDDED_CHECKPOINT)]) === undefined) return;
+  throw new CheckpointError(`${name} does not exist; did you mean ${EMBEDDED_CHECKPOINT}?`, {
+    hint: `${EMBEDDED_CHECKPOINT} is the checkpoint in the package; anything else is a path, or a hub id: owner/name`,
   });
 }
 

@@ -88,7 +88,7 @@ describe("what is measured", () => {
   it("includes the embedded checkpoint, with its own sizes", () => {
     const embedded = all.filter(({ isEmbedded }) => isEmbedded);
     expect(embedded.map(({ name }) => name)).toEqual(["small-unet", "small-start", "small-end-to-end"]);
-    for (const { job } of embedded) expect(job).toMatchObject({ size: 64, latents: 16, tokens: 32, steps: 20 });
+    for (const { job } of embedded) expect(job).toMatchObject({ size: 128, latents: 16, tokens: 32, steps: 20 });
   });
 
   it("is the transformer's pass for Z-Image, which peers measure that can open it", () => {

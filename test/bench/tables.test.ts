@@ -94,7 +94,7 @@ it("a run in short is a step, a picture, the start, the picture's memory and the
     "cold start: ready for the first step",
     "whole picture of 512x512",
     "embedded checkpoint: UNet step, guided",
-    "embedded checkpoint: whole picture of 64x64",
+    "embedded checkpoint: whole picture of 128x128",
   ];
   const results = titles.map((title, i) => ({ ...result("exact", [i + 1], [1024]), title, seconds: { [title]: [i + 1] } }));
   const text = describeRunInShort(run(["exact"], results));
@@ -111,7 +111,7 @@ it("a run in short is a step, a picture, the start, the picture's memory and the
     ["whole picture of 512x512", "4.00 s"],
     ["its peak memory", "1.00 GiB"],
     ["cold start: ready for the first step", "3.00 s"],
-    ["embedded checkpoint: whole picture of 64x64", "6.00 s"],
+    ["embedded checkpoint: whole picture of 128x128", "6.00 s"],
   ]);
 });
 

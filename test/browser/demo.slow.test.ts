@@ -27,7 +27,7 @@ describeInBrowser("the demo page", () => {
     await page.fill("[name=seed]", "3");
     await page.fill("[name=steps]", "4");
     await page.click("#make");
-    await expect.poll(() => page.textContent("#status"), { timeout: 100_000 }).toMatch(/^64 x 64, seed 3, /);
+    await expect.poll(() => page.textContent("#status"), { timeout: 100_000 }).toMatch(/^128 x 128, seed 3, /);
     expect(await page.textContent("#device")).toMatch(/^Computed with WebAssembly\.$/);
     const [download] = await Promise.all([page.waitForEvent("download"), page.click("#save")]);
     expect(download.suggestedFilename()).toBe("darkroom-3.png");

@@ -16,11 +16,11 @@ describeInBrowser("the files of the runtime", () => {
       return false;
     };
     const page = await openPage();
-    await page.goto(`${site.address}/models/emoji-64/model_index.json`);
+    await page.goto(`${site.address}/models/emoji-128/model_index.json`);
     const content = `import * as darkroom from "${cdn.address}/darkroom.js"; globalThis.darkroom = darkroom;`;
     await page.addScriptTag({ type: "module", content });
     await page.waitForFunction(() => "darkroom" in globalThis);
-    expect(await page.evaluate(widthOfPicture, REQUEST)).toBe(64);
+    expect(await page.evaluate(widthOfPicture, REQUEST)).toBe(128);
   });
 
   it("are found where setRuntimeFiles says, the runtime's .wasm in a folder of its own", async () => {
@@ -35,7 +35,7 @@ describeInBrowser("the files of the runtime", () => {
     const page = await openPage();
     await enter(page, site);
     await page.evaluate(() => darkroom.setRuntimeFiles({ wasmWorker: "/elsewhere/own-worker.js", wasmFolder: "/elsewhere" }));
-    expect(await page.evaluate(widthOfPicture, REQUEST)).toBe(64);
+    expect(await page.evaluate(widthOfPicture, REQUEST)).toBe(128);
     expect(new Set(asked)).toEqual(new Set(["own-worker.js", "ort-wasm-simd-threaded.wasm"]));
     const refused = await page.evaluate(() => {
       try {
@@ -51,7 +51,7 @@ describeInBrowser("the files of the runtime", () => {
 
 /** Runs in a page. */
 async function widthOfPicture(request: typeof REQUEST): Promise<number | undefined> {
-  const pipe = await darkroom.DiffusionPipeline.fromPretrained("emoji-64", { device: "wasm" });
+  const pipe = await darkroom.DiffusionPipeline.fromPretrained("emoji-128", { device: "wasm" });
   const { images } = await pipe.generate(request);
   await pipe.dispose();
   return images[0]?.width;

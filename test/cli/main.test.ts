@@ -96,7 +96,7 @@ describe("darkroom generate", () => {
   it("writes a PNG named after prompt and seed, and prints only its path on stdout", async () => {
     expect(await generate("a red fox", "--seed", "7")).toMatchObject({ code: 0, stdout: "a-red-fox-7.png\n" });
     expect(readdirSync(folder)).toEqual(["a-red-fox-7.png"]);
-    expect(decode(readFileSync(join(folder, "a-red-fox-7.png")))).toMatchObject({ width: 64, height: 64, channels: 3 });
+    expect(decode(readFileSync(join(folder, "a-red-fox-7.png")))).toMatchObject({ width: 128, height: 128, channels: 3 });
   });
 
   it("draws a seed for --seed -1, as web UIs do", async () => {
@@ -113,8 +113,8 @@ describe("darkroom generate", () => {
     const webp = await generate("a red fox", "--seed", "7", "--out", "fox.webp");
     expect(webp.stdout).toBe("fox.webp\n");
     const read = async (name: string) => JSON.parse((await darkroom(["info", name, "--json"], folder)).stdout);
-    expect(await read("a-red-fox-8.jpg")).toMatchObject({ software: "darkroom", prompt: "a red fox", width: 64, settings: { Seed: "8" } });
-    expect(await read("a-red-fox-7-grid.jpg")).toMatchObject({ width: 128, settings: { Seed: "7", "Batch size": "2" } });
+    expect(await read("a-red-fox-8.jpg")).toMatchObject({ software: "darkroom", prompt: "a red fox", width: 128, settings: { Seed: "8" } });
+    expect(await read("a-red-fox-7-grid.jpg")).toMatchObject({ width: 256, settings: { Seed: "7", "Batch size": "2" } });
     expect(await read("fox.webp")).toMatchObject({ prompt: "a red fox", settings: { Seed: "7", Steps: "2" } });
   });
 
@@ -161,11 +161,11 @@ describe("darkroom generate", () => {
       paths: ["a.png"],
       grid: null,
       seeds: [7],
-      width: 64,
-      height: 64,
+      width: 128,
+      height: 128,
       prompt: "a red fox",
       steps: 2,
-      guidance: 5,
+      guidance: 4,
       scheduler: "DDIMScheduler",
       device: "cpu",
       seconds: { load: expect.any(Number), generate: expect.any(Number) },
@@ -194,10 +194,10 @@ describe("darkroom generate", () => {
       settings: {
         Steps: "2",
         Sampler: "DDIM",
-        "CFG scale": "5",
+        "CFG scale": "4",
         Seed: "7",
-        Size: "64x64",
-        Model: "emoji-64",
+        Size: "128x128",
+        Model: "emoji-128",
         "Clip skip": "2",
         RNG: "CPU",
         Scheduler: "DDIMScheduler",
@@ -211,7 +211,7 @@ describe("darkroom generate", () => {
     expect(stdout).toBe("many/fox-1.png\nmany/fox-2.png\nmany/fox-grid.png\n");
     await generate("a red fox", "--seed", "8", "--out", "alone.png");
     expect(pixelsOf("many/fox-2.png")).toEqual(pixelsOf("alone.png"));
-    expect(decode(readFileSync(join(folder, "many/fox-grid.png")))).toMatchObject({ width: 128, height: 64 });
+    expect(decode(readFileSync(join(folder, "many/fox-grid.png")))).toMatchObject({ width: 256, height: 128 });
   });
 
   it("finds a free name instead of overwriting", async () => {
@@ -224,7 +224,7 @@ describe("darkroom generate", () => {
     expectFailure(await generate("a red fox", "--out", "a.png"), 5, /a\.png exists.*\n.*--force/);
     expect(readFileSync(join(folder, "a.png"), "utf8")).toBe("kept");
     expect(await generate("a red fox", "--out", "a.png", "--force")).toMatchObject({ code: 0, stdout: "a.png\n" });
-    expect(pixelsOf("a.png")).toHaveLength(64 * 64 * 3);
+    expect(pixelsOf("a.png")).toHaveLength(128 * 128 * 3);
   });
 });
 
@@ -254,7 +254,7 @@ describe("darkroom generate, with a mistake", () => {
   });
 
   it("ends with 2 without a prompt", async () => {
-    expectFailure(await darkroom(["generate"], folder), 2, /no prompt was given; emoji-64.* needs one\n.*darkroom generate "/);
+    expectFailure(await darkroom(["generate"], folder), 2, /no prompt was given; emoji-128.* needs one\n.*darkroom generate "/);
   });
 
   it("ends with 2 for a size that the checkpoint cannot make", async () => {
@@ -317,7 +317,7 @@ describe("darkroom info", () => {
     await generate("a red fox", "--seed", "7", "--out", "a.png");
     const { code, stdout } = await darkroom(["info", "a.png"], folder);
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^a red fox\nSteps: 2, Sampler: DDIM, CFG scale: 5, Seed: 7, Size: 64x64, Model: emoji-64, .*\n$/);
+    expect(stdout).toMatch(/^a red fox\nSteps: 2, Sampler: DDIM, CFG scale: 4, Seed: 7, Size: 128x128, Model: emoji-128, .*\n$/);
   });
 
   it("prints them as one line of JSON with --json", async () => {
@@ -326,7 +326,7 @@ describe("darkroom info", () => {
     expect(stdout.match(/\n/g)).toHaveLength(1);
     expect(JSON.parse(stdout)).toMatchObject({
       path: "a.png",
-      width: 64,
+      width: 128,
       prompt: "a red fox",
       negativePrompt: "blurry",
       settings: { Seed: "7" },

@@ -94,7 +94,7 @@ describe("toRequest", () => {
   });
 
   it("recognises the embedded checkpoint by a relative path", () => {
-    expect(toRequest("fox", { ...options, model: "./models/emoji-64" }).model).toBe(embeddedCheckpointPath());
+    expect(toRequest("fox", { ...options, model: "./models/emoji-128" }).model).toBe(embeddedCheckpointPath());
   });
 
   it("resolves the folder .", () => {

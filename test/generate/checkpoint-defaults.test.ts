@@ -34,12 +34,12 @@ describe("the defaults of a checkpoint", () => {
 
   it("are those of its model card for the embedded checkpoint, by its name and by its path", async () => {
     for (const source of [EMBEDDED_CHECKPOINT, embeddedCheckpointPath()]) {
-      expect((await defaultsOf(source))?.starts.noise).toEqual({ steps: 20, guidance: 5 });
+      expect((await defaultsOf(source))?.starts.noise).toEqual({ steps: 20, guidance: 4 });
     }
   });
 
   it("come with prompts to try first for the embedded checkpoint alone", async () => {
-    expect((await defaultsOf(EMBEDDED_CHECKPOINT))?.examplePrompts).toContain("a panda");
+    expect((await defaultsOf(EMBEDDED_CHECKPOINT))?.examplePrompts).toContain("a red fox");
     expect((await defaultsOf(checkpoint("sd1-mini")))?.examplePrompts).toBeUndefined();
   });
 

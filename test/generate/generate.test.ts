@@ -157,7 +157,7 @@ describe("generate", () => {
 
   it("works with the embedded checkpoint by default, with the steps and the guidance of its model card", async () => {
     const { settings } = await generate({ prompt: "a panda", seed: 1, device });
-    expect(settings).toMatchObject({ model: EMBEDDED_CHECKPOINT, numInferenceSteps: 20, guidanceScale: 5 });
+    expect(settings).toMatchObject({ model: EMBEDDED_CHECKPOINT, numInferenceSteps: 20, guidanceScale: 4 });
   });
 
   it.each([

@@ -39,7 +39,7 @@ it("a family without a tiny autoencoder is refused before anything is downloaded
 it("a checkpoint whose latents are others is refused", async () => {
   await HubServer.start(TINY);
   await expect(generate({ ...REQUEST, vae: "taesd" })).rejects.toThrow(
-    'vae is "taesd", for latents with 4 channels and 2 pixels for each latent; the checkpoint\'s have 4 channels and 4 pixels for each latent',
+    'vae is "taesd", for latents with 4 channels and 2 pixels for each latent; the checkpoint\'s have 8 channels and 8 pixels for each latent',
   );
 });
 

@@ -6,7 +6,7 @@ describe("a fast pipeline", () => {
   it("makes a picture that is close to the exact one, but not the same", async () => {
     const make = async (precision?: "fast") => {
       await using pipe = await DiffusionPipeline.fromPretrained(EMOJI, { device: "cpu", precision });
-      return (await pipe.generate({ prompt: "a red fox", seed: 1, numInferenceSteps: 20, guidanceScale: 5, outputType: "tensor" })).images;
+      return (await pipe.generate({ prompt: "a red fox", seed: 1, numInferenceSteps: 20, guidanceScale: 4, outputType: "tensor" })).images;
     };
     const [exact, fast] = [await make(), await make("fast")];
     const squares = fast.sub(exact).data.reduce((sum, difference) => sum + difference ** 2, 0);

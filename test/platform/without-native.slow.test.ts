@@ -77,7 +77,7 @@ describe("without the native library", () => {
     installDamaged();
     const program = `
       import { DiffusionPipeline } from "./dist/index.js";
-      const pipe = await DiffusionPipeline.fromPretrained("models/emoji-64");
+      const pipe = await DiffusionPipeline.fromPretrained("models/emoji-128");
       console.log(pipe.device);
       await pipe.dispose();`;
     const { stdout, stderr } = await run(folder, ["--input-type=module", "-e", program]);

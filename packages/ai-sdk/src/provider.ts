@@ -47,7 +47,7 @@ const LOCAL_OPTIONS: Readonly<Record<keyof DarkroomLocalOptions, true>> = {
 /** Image models for the AI SDK. */
 export interface DarkroomProvider extends ProviderV3, AsyncDisposable {
   /**
-   * An image model for `generateImage`. On this machine a folder, a single file, a hub id (OWNER/NAME) or emoji-64, the default; on a
+   * An image model for `generateImage`. On this machine a folder, a single file, a hub id (OWNER/NAME) or emoji-128, the default; on a
    * server the name of one of its models, by default its first.
    */
   image(model?: string): ImageModelV3;

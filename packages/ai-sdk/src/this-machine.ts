@@ -5,7 +5,7 @@ import type { DarkroomLocalOptions } from "./provider.js";
 
 /** Makes pictures with the package `darkroom`, which is loaded for the first picture. */
 export class ThisMachine implements Backend {
-  readonly defaultModel = "emoji-64";
+  readonly defaultModel = "emoji-128";
   readonly #options: DarkroomLocalOptions;
   #models: Promise<OpenModels> | undefined;
 

@@ -60,13 +60,13 @@ describe("generateImage on a server", () => {
     await using local = createDarkroom({ device: "cpu" });
     const providerOptions = options({ steps: 3, guidance: 4, negativePrompt: "blue", scheduler: "euler" });
     const call = { prompt: "a panda", n: 2, seed: 7, aspectRatio: "2:1" as const, providerOptions };
-    const here = await generateImage({ ...call, model: local.image("emoji-64") });
-    const there = await generateImage({ ...call, model: provider().image("emoji-64") });
+    const here = await generateImage({ ...call, model: local.image("emoji-128") });
+    const there = await generateImage({ ...call, model: provider().image("emoji-128") });
     expect(there.images.map(({ base64 }) => base64)).toEqual(here.images.map(({ base64 }) => base64));
     expect(there.warnings).toEqual(here.warnings);
     const facts = ({ providerMetadata }: GeneratedFile) => providerMetadata?.darkroom;
     expect(there.images.map(facts)).toEqual(here.images.map(facts));
-    expect(there.responses).toMatchObject([{ modelId: "emoji-64", headers: { location: expect.stringMatching(/^\/api\/jobs\//) } }]);
+    expect(there.responses).toMatchObject([{ modelId: "emoji-128", headers: { location: expect.stringMatching(/^\/api\/jobs\//) } }]);
   });
 
   it("has the version of the specification that the AI SDK 6 takes, too, which Node 20 gets", async () => {
@@ -102,7 +102,7 @@ describe("generateImage on a server", () => {
       prompt: "x",
       providerOptions: options({ steps: 1 }),
     });
-    expect(responses[0]?.modelId).toBe("emoji-64");
+    expect(responses[0]?.modelId).toBe("emoji-128");
     expect(paths.map((path) => path.replace(/[\w-]{16,}/, "ID"))).toEqual(["POST /api/jobs", "GET /api/jobs/ID/events", "GET /files/ID"]);
   });
 
@@ -132,12 +132,12 @@ describe("generateImage on a server", () => {
     const before = (await jobs()).length;
     const unknown = await call("no-such-model");
     expect(unknown).toMatchObject({ statusCode: 404, isRetryable: false, data: { code: "model_not_found" } });
-    expect(unknown.message).toContain("its models are emoji-64");
+    expect(unknown.message).toContain("its models are emoji-128");
     expect(unknown.url).toBe(`${server.address}/api/jobs`);
-    expect(await call("emoji-64", { steps: 0 })).toMatchObject({ statusCode: 400, data: { param: "numInferenceSteps" } });
-    expect(await call("emoji-64", { device: "cpu" })).toMatchObject({ statusCode: 400, data: { param: "device" } });
-    expect(await call("emoji-64", { loras: [{ name: "none" }] })).toMatchObject({ statusCode: 400, isRetryable: false });
-    expect(await call("emoji-64", {}, { apiKey: "wrong" })).toMatchObject({ statusCode: 401, isRetryable: false });
+    expect(await call("emoji-128", { steps: 0 })).toMatchObject({ statusCode: 400, data: { param: "numInferenceSteps" } });
+    expect(await call("emoji-128", { device: "cpu" })).toMatchObject({ statusCode: 400, data: { param: "device" } });
+    expect(await call("emoji-128", { loras: [{ name: "none" }] })).toMatchObject({ statusCode: 400, isRetryable: false });
+    expect(await call("emoji-128", {}, { apiKey: "wrong" })).toMatchObject({ statusCode: 401, isRetryable: false });
     expect((await jobs()).length).toBe(before);
   });
 

@@ -7,7 +7,7 @@ import { difference, pixelsOf, plain } from "./pictures.js";
 
 const darkroom = createDarkroom({ device: "cpu" });
 afterAll(() => darkroom.dispose());
-const model = darkroom.image("emoji-64");
+const model = darkroom.image("emoji-128");
 const options = (darkroomOptions: DarkroomImageOptions) => ({ darkroom: darkroomOptions });
 const facts = (file: GeneratedFile) => file.providerMetadata?.darkroom as Record<string, never>;
 
@@ -15,7 +15,7 @@ describe("generateImage on this machine", () => {
   it("makes the picture that the library makes of the same seed", async () => {
     const { image } = await generateImage({ model, prompt: "a panda", seed: 7, providerOptions: options({ steps: 3, guidance: 4 }) });
     expect(image.mediaType).toBe("image/png");
-    await using pipe = await DiffusionPipeline.fromPretrained("emoji-64", { device: "cpu" });
+    await using pipe = await DiffusionPipeline.fromPretrained("emoji-128", { device: "cpu" });
     const { images } = await pipe.generate({ prompt: "a panda", seed: 7, numInferenceSteps: 3, guidanceScale: 4 });
     const expected = (images[0] as { toPng(): Uint8Array }).toPng();
     expect((await pixelsOf(image.uint8Array)).data.equals((await pixelsOf(expected)).data)).toBe(true);
@@ -32,8 +32,8 @@ describe("generateImage on this machine", () => {
     expect(images.map((image) => facts(image).seed)).toEqual([40, 41, 42]);
     expect(providerMetadata.darkroom?.images).toHaveLength(3);
     expect(facts(images[1] as GeneratedFile)).toMatchObject({
-      width: 64,
-      height: 64,
+      width: 128,
+      height: 128,
       parameters: expect.stringContaining("Seed: 41,"),
       settings: {
         prompt: "a panda",
@@ -41,11 +41,11 @@ describe("generateImage on this machine", () => {
         numInferenceSteps: 1,
         scheduler: "EulerAncestralDiscreteScheduler",
         device: "cpu",
-        model: "emoji-64",
+        model: "emoji-128",
       },
     });
     expect(warnings).toEqual([]);
-    expect(responses).toMatchObject([{ modelId: "emoji-64", timestamp: expect.any(Date) }]);
+    expect(responses).toMatchObject([{ modelId: "emoji-128", timestamp: expect.any(Date) }]);
     const { image } = await generateImage({
       model,
       prompt: "a panda",
@@ -73,10 +73,10 @@ describe("generateImage on this machine", () => {
       height: 64,
     });
     const square = await generateImage({ model, prompt: "x", aspectRatio: "1:1", providerOptions });
-    expect(await sizeOf(square.image)).toMatchObject({ width: 64, height: 64 });
+    expect(await sizeOf(square.image)).toMatchObject({ width: 128, height: 128 });
     expect(square.warnings).toEqual([]);
     const wide = await generateImage({ model, prompt: "x", aspectRatio: "16:9", providerOptions });
-    expect(await sizeOf(wide.image)).toMatchObject({ width: 88, height: 48 });
+    expect(await sizeOf(wide.image)).toMatchObject({ width: 168, height: 96 });
     expect(wide.warnings).toMatchObject([{ type: "compatibility", feature: "aspectRatio" }]);
     const both = await generateImage({ model, prompt: "x", size: "64x64", aspectRatio: "16:9", providerOptions });
     expect(await sizeOf(both.image)).toMatchObject({ width: 64, height: 64 });
@@ -84,26 +84,26 @@ describe("generateImage on this machine", () => {
   });
 
   it("starts from a picture, and warns of a second one", async () => {
-    const start = await plain(64, 64, "red");
+    const start = await plain(128, 128, "red");
     const call = { model, seed: 1, providerOptions: options({ steps: 4, strength: 0.3 }) };
     const { image, warnings } = await generateImage({ ...call, prompt: { text: "an apple", images: [start] } });
     const { data } = await pixelsOf(image.uint8Array);
     expect(data[0]).toBeGreaterThan(150);
     expect(warnings).toEqual([]);
-    const two = await generateImage({ ...call, prompt: { text: "an apple", images: [start, await plain(64, 64, "blue")] } });
+    const two = await generateImage({ ...call, prompt: { text: "an apple", images: [start, await plain(128, 128, "blue")] } });
     expect(two.image.base64).toBe(image.base64);
     expect(two.warnings).toMatchObject([{ type: "unsupported", feature: "files" }]);
   });
 
   it("repaints where a mask is white, or transparent", async () => {
-    const start = await plain(64, 64, "red");
-    const right = await plain(32, 64, "white");
-    const white = await sharp(await plain(64, 64, "black"))
-      .composite([{ input: right, left: 32, top: 0 }])
+    const start = await plain(128, 128, "red");
+    const right = await plain(64, 128, "white");
+    const white = await sharp(await plain(128, 128, "black"))
+      .composite([{ input: right, left: 64, top: 0 }])
       .png()
       .toBuffer();
-    const hole = await plain(64, 64, { r: 0, g: 0, b: 0, alpha: 0 });
-    const kept = await plain(32, 64, { r: 0, g: 0, b: 0, alpha: 1 });
+    const hole = await plain(128, 128, { r: 0, g: 0, b: 0, alpha: 0 });
+    const kept = await plain(64, 128, { r: 0, g: 0, b: 0, alpha: 1 });
     const transparent = await sharp(hole)
       .composite([{ input: kept, left: 0, top: 0 }])
       .png()
@@ -111,10 +111,13 @@ describe("generateImage on this machine", () => {
     const call = { model, seed: 1, providerOptions: options({ steps: 4 }) };
     const results = [];
     for (const mask of [white, transparent]) {
-      const { image, warnings } = await generateImage({ ...call, prompt: { text: "a panda", images: [start], mask } });
+      const { image, warnings } = await generateImage({
+        ...call,
+        prompt: { text: "a panda on a green background", images: [start], mask },
+      });
       expect(warnings).toEqual([]);
-      expect(await difference(image.uint8Array, start, 0, 24)).toBeLessThan(20);
-      expect(await difference(image.uint8Array, start, 40, 64)).toBeGreaterThan(60);
+      expect(await difference(image.uint8Array, start, 0, 48)).toBeLessThan(20);
+      expect(await difference(image.uint8Array, start, 80, 128)).toBeGreaterThan(60);
       results.push(image.base64);
     }
     expect(results[1]).toBe(results[0]);
@@ -171,7 +174,7 @@ describe("the provider of this machine", () => {
     onTestFinished(() => onGpuOrCpu.dispose());
     const registry = createProviderRegistry({ darkroom: onGpuOrCpu });
     const call = { prompt: "a panda", seed: 3, providerOptions: options({ steps: 1, device: "cpu" }) };
-    const { image } = await generateImage({ ...call, model: registry.imageModel("darkroom:emoji-64") });
+    const { image } = await generateImage({ ...call, model: registry.imageModel("darkroom:emoji-128") });
     expect((await generateImage({ ...call, model: onGpuOrCpu.image() })).image.base64).toBe(image.base64);
     expect(() => onGpuOrCpu.languageModel("x")).toThrow("No such languageModel: x");
   });

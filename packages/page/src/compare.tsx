@@ -1,5 +1,4 @@
 import { useId, useState } from "preact/hooks";
-import { isSmall } from "./logic/sizes.js";
 import { settingDifferences } from "./setting-differences.js";
 
 /** A finished picture, to be compared with another. */
@@ -21,8 +20,8 @@ export function Compare({ left, right }: { readonly left: ComparedPicture; reado
   return (
     <div class="compare">
       <div class="compare-pictures" style={{ "--ratio": width / height, "--divider": `${divider}%` }}>
-        <img class={isSmall(right) ? "is-small" : undefined} src={right.url} alt="Right" />
-        <img class={isSmall(left) ? "compare-left is-small" : "compare-left"} src={left.url} alt="Left" />
+        <img src={right.url} alt="Right" />
+        <img class="compare-left" src={left.url} alt="Left" />
         <span class="compare-divider" />
         <input
           type="range"

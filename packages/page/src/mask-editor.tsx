@@ -1,6 +1,6 @@
 import type { TargetedKeyboardEvent, TargetedPointerEvent } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
-import { isSmall, type Size } from "./logic/sizes.js";
+import type { Size } from "./logic/sizes.js";
 import { MaskDrawing, movedByKey, type Point, type Tool } from "./mask-drawing.js";
 
 export interface MaskEditorProps {
@@ -133,7 +133,6 @@ export function MaskEditor({ image, value, onChange }: MaskEditorProps) {
       >
         {url && (
           <img
-            class={size && isSmall(size) ? "is-small" : undefined}
             src={url}
             alt=""
             onLoad={({ currentTarget: { naturalWidth: width, naturalHeight: height } }) => setSize({ width, height })}

@@ -43,7 +43,7 @@ it("makes pictures with the embedded checkpoint for the openai package and for i
   const { data } = await first.openai.images.generate({ prompt: "a panda", seed: 7, steps: 2 } as never);
   const picture = Buffer.from(data?.[0]?.b64_json ?? "", "base64");
   const { width, height } = await sharp(picture).metadata();
-  expect([width, height]).toEqual([64, 64]);
+  expect([width, height]).toEqual([128, 128]);
 
   const { id } = await first.post({ prompt: "a panda", seed: 7, numInferenceSteps: 2, previewEvery: 1 });
   const text = await first.events(id);

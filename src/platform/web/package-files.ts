@@ -15,22 +15,25 @@ const TOKENIZER: Readonly<Record<string, URL>> = {
   "merges.txt": new URL("../../../models/clip-tokenizer/merges.txt", import.meta.url),
 };
 const CHECKPOINTS: Readonly<Record<string, Readonly<Record<string, URL>>>> = {
-  "emoji-64": {
-    "model_index.json": new URL("../../../models/emoji-64/model_index.json", import.meta.url),
-    "scheduler/scheduler_config.json": new URL("../../../models/emoji-64/scheduler/scheduler_config.json", import.meta.url),
-    "text_encoder/config.json": new URL("../../../models/emoji-64/text_encoder/config.json", import.meta.url),
-    "text_encoder/model.safetensors": new URL("../../../models/emoji-64/text_encoder/model.safetensors", import.meta.url),
-    "tokenizer/merges.txt": new URL("../../../models/emoji-64/tokenizer/merges.txt", import.meta.url),
-    "tokenizer/special_tokens_map.json": new URL("../../../models/emoji-64/tokenizer/special_tokens_map.json", import.meta.url),
-    "tokenizer/tokenizer_config.json": new URL("../../../models/emoji-64/tokenizer/tokenizer_config.json", import.meta.url),
-    "tokenizer/vocab.json": new URL("../../../models/emoji-64/tokenizer/vocab.json", import.meta.url),
-    "unet/config.json": new URL("../../../models/emoji-64/unet/config.json", import.meta.url),
+  "emoji-128": {
+    "model_index.json": new URL("../../../models/emoji-128/model_index.json", import.meta.url),
+    "scheduler/scheduler_config.json": new URL("../../../models/emoji-128/scheduler/scheduler_config.json", import.meta.url),
+    "text_encoder/config.json": new URL("../../../models/emoji-128/text_encoder/config.json", import.meta.url),
+    "text_encoder/model.safetensors": new URL("../../../models/emoji-128/text_encoder/model.safetensors", import.meta.url),
+    "tokenizer/merges.txt": new URL("../../../models/emoji-128/tokenizer/merges.txt", import.meta.url),
+    "tokenizer/special_tokens_map.json": new URL("../../../models/emoji-128/tokenizer/special_tokens_map.json", import.meta.url),
+    "tokenizer/tokenizer_config.json": new URL("../../../models/emoji-128/tokenizer/tokenizer_config.json", import.meta.url),
+    "tokenizer/vocab.json": new URL("../../../models/emoji-128/tokenizer/vocab.json", import.meta.url),
+    "unet/config.json": new URL("../../../models/emoji-128/unet/config.json", import.meta.url),
     "unet/diffusion_pytorch_model.safetensors": new URL(
-      "../../../models/emoji-64/unet/diffusion_pytorch_model.safetensors",
+      "../../../models/emoji-128/unet/diffusion_pytorch_model.safetensors",
       import.meta.url,
     ),
-    "vae/config.json": new URL("../../../models/emoji-64/vae/config.json", import.meta.url),
-    "vae/diffusion_pytorch_model.safetensors": new URL("../../../models/emoji-64/vae/diffusion_pytorch_model.safetensors", import.meta.url),
+    "vae/config.json": new URL("../../../models/emoji-128/vae/config.json", import.meta.url),
+    "vae/diffusion_pytorch_model.safetensors": new URL(
+      "../../../models/emoji-128/vae/diffusion_pytorch_model.safetensors",
+      import.meta.url,
+    ),
   },
 };
 

@@ -1,5 +1,4 @@
 import { useState } from "preact/hooks";
-import { isSmall } from "../logic/sizes.js";
 import { ended, hasOlder, hiddenCount, loadOlder, type Made, made, showHidden } from "../state/jobs.js";
 import { marked, opened, say, toggleMark } from "../state/view.js";
 import { EmptyGallery } from "./empty-gallery.js";
@@ -49,7 +48,6 @@ function Tile({ made: { job, picture } }: { readonly made: Made }) {
         }}
       >
         <img
-          class={isSmall(picture) ? "is-small" : undefined}
           src={`files/${picture.id}`}
           alt={`${title}, seed ${picture.seed}`}
           width={picture.width}

@@ -49,7 +49,7 @@ export function startSize(start: Size, side: number | undefined): Size {
   return { width: rounded(start.width), height: rounded(start.height) };
 }
 
-/** Few pixels look better as squares than blurred. */
+/** Such a picture is shown larger than it is. */
 export function isSmall({ width, height }: Size): boolean {
   return Math.max(width, height) <= 160;
 }

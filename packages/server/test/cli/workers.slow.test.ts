@@ -33,14 +33,14 @@ describe.skipIf(!HAS_REDIS)("darkroom worker", () => {
   it("does the jobs of a server in another process, which tells their progress, gives their pictures and cancels them", async () => {
     const at = await server();
     const early = await at.submit(SHORT);
-    expect((await at.call("/api/models")).body).toMatchObject({ models: [{ name: "emoji-64", slots: 0 }] });
+    expect((await at.call("/api/models")).body).toMatchObject({ models: [{ name: "emoji-128", slots: 0 }] });
     const told = await fetch(`${at.address}/api/jobs/${early}/events`);
     await worker();
     const events = await told.text();
     for (const type of ["waiting", "running", "step", "preview", "done"]) expect(events).toContain(`event: ${type}\n`);
     const url = (await at.job(early)).result?.pictures[0]?.url ?? "";
     expect((await fetch(url)).headers.get("content-type")).toBe("image/png");
-    expect((await at.call("/api/models")).body).toMatchObject({ models: [{ name: "emoji-64", slots: 1 }] });
+    expect((await at.call("/api/models")).body).toMatchObject({ models: [{ name: "emoji-128", slots: 1 }] });
 
     const endless = await at.submit(ENDLESS);
     await until(at, endless, "running");

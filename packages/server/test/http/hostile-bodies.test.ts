@@ -135,7 +135,7 @@ it.each([
   ["/sdapi/v1/txt2img", { width: 16384 }],
   ["/hf", { parameters: { height: 16384 } }],
 ])("one side alone is not beyond the limit of pixels: %s %j", async (door, fields) => {
-  const models = { model: async () => ({ name: "emoji-64", size: 1024 }) };
+  const models = { model: async () => ({ name: "emoji-128", size: 1024 }) };
   const server = testServer({ models: { ...FAKE_MODELS, ...models } });
   const { status, text, jobs } = await post(
     door,

@@ -50,7 +50,7 @@ it("options of AUTOMATIC1111's API are each key's own", async () => {
   const { send } = await serverOfTwo();
   await send("ann", "/sdapi/v1/options", { method: "POST", body: '{"sd_model_checkpoint":"other"}' });
   expect(await (await send("ann", "/sdapi/v1/options")).json()).toMatchObject({ sd_model_checkpoint: "other" });
-  expect(await (await send("bob", "/sdapi/v1/options")).json()).toMatchObject({ sd_model_checkpoint: "emoji-64" });
+  expect(await (await send("bob", "/sdapi/v1/options")).json()).toMatchObject({ sd_model_checkpoint: "emoji-128" });
 });
 
 it.each(["key", "api_key", "apikey", "token", "access_token", "authorization"])(

@@ -37,7 +37,7 @@ describe("POST /api/jobs", () => {
     expect([status, headers.get("location")]).toEqual([202, `/api/jobs/${body.id}`]);
     expect(server.jobs.all[0]).toMatchObject({
       door: "api",
-      model: "emoji-64",
+      model: "emoji-128",
       request: { prompt: "a fox", seed: "18446744073709551615" },
       output: { format: "webp", quality: 5 },
     });
@@ -92,8 +92,8 @@ describe("POST /api/jobs", () => {
     [{ Model: "other" }, "Model", "did you mean model?"],
     [{ qualty: 5 }, "qualty", "did you mean quality?"],
     [{ preview_every: 5 }, "preview_every", "did you mean previewEvery?"],
-    [{ model: "emoji-46" }, "model", "did you mean emoji-64?"],
-    [{ model: "sdxl" }, "model", "its models are emoji-64, other"],
+    [{ model: "emoji-182" }, "model", "did you mean emoji-128?"],
+    [{ model: "sdxl" }, "model", "its models are emoji-128, other"],
   ])("names the nearest of its own names for %j", async (fields, param, hint) => {
     expect((await post(testServer(), { prompt: "x", ...fields })).body.error).toMatchObject({ param, hint });
   });
@@ -119,7 +119,7 @@ describe("jobs by id", () => {
     const { body } = await post(server, { prompt: "x", image: (await pngFile()).toString("base64") });
     await get(server, `/api/jobs/${body.id}/events`);
     const job = JSON.parse((await get(server, `/api/jobs/${body.id}`)).text);
-    expect(job).toMatchObject({ state: "done", request: { prompt: "x" }, result: { pictures: [{ width: 64, seed: "1" }] } });
+    expect(job).toMatchObject({ state: "done", request: { prompt: "x" }, result: { pictures: [{ width: 128, seed: "1" }] } });
     expect(job.request.image).toBeUndefined();
     expect(job.result.pictures[0].hash).toBeUndefined();
     const picture = await get(server, new URL(job.result.pictures[0].url).pathname);
@@ -247,7 +247,7 @@ it("a list names the field of its query that is wrong", async () => {
 it("GET /api/models tells everything that a request can name", async () => {
   const { text } = await get(testServer(), "/api/models");
   expect(JSON.parse(text)).toMatchObject({
-    default: "emoji-64",
+    default: "emoji-128",
     schedulers: expect.arrayContaining(["euler-a"]),
     limits: { maxSteps: 1000 },
   });
@@ -268,7 +268,7 @@ it("a server that shuts down is not ready", async () => {
 
 it("a job for which no worker came is a 503 to clients that wait", async () => {
   const make = async () => {
-    throw new JobFailed({ kind: "unserved", message: "no worker has the model emoji-64", hint: "start one" });
+    throw new JobFailed({ kind: "unserved", message: "no worker has the model emoji-128", hint: "start one" });
   };
   const { app } = testServer({ make });
   const reply = await app.request("http://localhost/v1/images/generations", { method: "POST", body: '{"prompt":"x"}' });

@@ -3,8 +3,8 @@ import { countJobs } from "../../src/jobs/jobs.js";
 import { testServer } from "./test-server.js";
 
 const modelMemory = () => [
-  { models: ["emoji-64"], bytes: 5000 },
-  { models: ["emoji-64", "other"], bytes: 200 },
+  { models: ["emoji-128"], bytes: 5000 },
+  { models: ["emoji-128", "other"], bytes: 200 },
   { models: [], bytes: 50 },
 ];
 
@@ -22,15 +22,15 @@ describe("/metrics", () => {
     const { read } = await metrics();
     const text = await read();
     for (const line of [
-      'darkroom_jobs{model="emoji-64",state="waiting"} 0',
+      'darkroom_jobs{model="emoji-128",state="waiting"} 0',
       'darkroom_jobs{model="other",state="running"} 0',
-      'darkroom_slots{model="emoji-64"} 1',
-      'darkroom_job_waiting_seconds_count{model="emoji-64"} 1',
-      'darkroom_job_running_seconds_count{model="emoji-64"} 1',
-      'darkroom_step_seconds_count{model="emoji-64"} 3',
-      'darkroom_jobs_ended_total{model="emoji-64",door="api",state="done"} 1',
-      'darkroom_pictures_total{model="emoji-64"} 1',
-      'darkroom_model_memory_bytes{model="emoji-64"} 5100',
+      'darkroom_slots{model="emoji-128"} 1',
+      'darkroom_job_waiting_seconds_count{model="emoji-128"} 1',
+      'darkroom_job_running_seconds_count{model="emoji-128"} 1',
+      'darkroom_step_seconds_count{model="emoji-128"} 3',
+      'darkroom_jobs_ended_total{model="emoji-128",door="api",state="done"} 1',
+      'darkroom_pictures_total{model="emoji-128"} 1',
+      'darkroom_model_memory_bytes{model="emoji-128"} 5100',
       'darkroom_model_memory_bytes{model="other"} 100',
     ]) {
       expect(text).toContain(`${line}\n`);
@@ -49,8 +49,8 @@ describe("/metrics", () => {
     for (let time = 0; time < 2; time++) {
       const lines = (await read()).split("\n").filter((line) => line.startsWith("darkroom_jobs{"));
       expect(lines).toEqual([
-        'darkroom_jobs{model="emoji-64",state="waiting"} 0',
-        'darkroom_jobs{model="emoji-64",state="running"} 0',
+        'darkroom_jobs{model="emoji-128",state="waiting"} 0',
+        'darkroom_jobs{model="emoji-128",state="running"} 0',
         'darkroom_jobs{model="other",state="waiting"} 2',
         'darkroom_jobs{model="other",state="running"} 0',
         'darkroom_jobs{model="other models",state="waiting"} 7',

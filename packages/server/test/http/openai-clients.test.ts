@@ -36,7 +36,7 @@ describe("real clients of OpenAI's API, with real pictures", () => {
   };
 
   describe("@ai-sdk/openai-compatible", () => {
-    const model = (name = "emoji-64", more = {}) => createOpenAICompatible({ name: "darkroom", ...client, ...more }).imageModel(name);
+    const model = (name = "emoji-128", more = {}) => createOpenAICompatible({ name: "darkroom", ...client, ...more }).imageModel(name);
     const options = (fields: Record<string, string | number>) => ({ darkroom: fields });
 
     it("makes pictures with fields of ours", async () => {
@@ -50,12 +50,12 @@ describe("real clients of OpenAI's API, with real pictures", () => {
     });
 
     it("changes pictures, with and without a mask", async () => {
-      const images = [await pngFile(64, 64)];
+      const images = [await pngFile(128, 128)];
       const call = { model: model(), providerOptions: options({ steps: 2, seed: 1 }) };
       const whole = await generateImage({ ...call, prompt: { text: "in snow", images } });
       const hole = await sharp(images[0]).ensureAlpha(0).png().toBuffer();
       const masked = await generateImage({ ...call, prompt: { text: "in snow", images, mask: hole } });
-      for (const { image } of [whole, masked]) expect(await sizeOf(image.uint8Array)).toBe("png 64x64");
+      for (const { image } of [whole, masked]) expect(await sizeOf(image.uint8Array)).toBe("png 128x128");
       expect(masked.image.base64).not.toBe(whole.image.base64);
     });
 
@@ -65,10 +65,10 @@ describe("real clients of OpenAI's API, with real pictures", () => {
         return APICallError.isInstance(error) ? error : expect.fail(`not an APICallError: ${error}`);
       };
       const unknown = await errorOf(generateImage({ model: model("no-such-model"), prompt: "x" }));
-      expect(unknown).toMatchObject({ statusCode: 404, isRetryable: false, message: expect.stringContaining("emoji-64") });
+      expect(unknown).toMatchObject({ statusCode: 404, isRetryable: false, message: expect.stringContaining("emoji-128") });
       const steps = await errorOf(generateImage({ model: model(), prompt: "x", providerOptions: options({ steps: 0 }) }));
       expect(steps).toMatchObject({ statusCode: 400, isRetryable: false, message: expect.stringMatching(/^steps is 0/) });
-      const key = await errorOf(generateImage({ model: model("emoji-64", { apiKey: "wrong" }), prompt: "x" }));
+      const key = await errorOf(generateImage({ model: model("emoji-128", { apiKey: "wrong" }), prompt: "x" }));
       expect(key).toMatchObject({ statusCode: 401, isRetryable: false });
     });
 
@@ -90,9 +90,9 @@ describe("real clients of OpenAI's API, with real pictures", () => {
       const providerOptions = { openai: { quality: "low", outputFormat: "webp" } };
       const made = await generateImage({ model, prompt: "a panda", size: "64x64", providerOptions });
       expect(await sizeOf(made.image.uint8Array)).toBe("webp 64x64");
-      const images = [await pngFile(64, 64), await pngFile(64, 64)];
+      const images = [await pngFile(128, 128), await pngFile(64, 64)];
       const changed = await generateImage({ model, prompt: { text: "in snow", images } });
-      expect(await sizeOf(changed.image.uint8Array)).toBe("png 64x64");
+      expect(await sizeOf(changed.image.uint8Array)).toBe("png 128x128");
     });
   });
 
@@ -118,14 +118,14 @@ describe("real clients of OpenAI's API, with real pictures", () => {
       } as never);
       const reply = await fetch(data?.[0]?.url ?? "");
       expect(reply.headers.get("content-type")).toBe("image/jpeg");
-      expect(await sizeOf(new Uint8Array(await reply.arrayBuffer()))).toBe("jpeg 64x64");
+      expect(await sizeOf(new Uint8Array(await reply.arrayBuffer()))).toBe("jpeg 128x128");
     });
 
     it("sends pictures as files, and lists models", async () => {
-      const image = await toFile(await pngFile(64, 64), "fox.png", { type: "image/png" });
+      const image = await toFile(await pngFile(128, 128), "fox.png", { type: "image/png" });
       const { data } = await openai().images.edit({ image, prompt: "in snow", n: 2, steps: 2 } as never);
       expect(data).toHaveLength(2);
-      expect((await openai().models.list()).data.map(({ id }) => id)).toEqual(["emoji-64"]);
+      expect((await openai().models.list()).data.map(({ id }) => id)).toEqual(["emoji-128"]);
     });
   });
 });

@@ -30,7 +30,7 @@ describe("the openai package", () => {
       format: "webp",
       size: "48x32",
     });
-    expect(jobs.all[0]).toMatchObject({ door: "openai", model: "emoji-64", output: { format: "webp", quality: 80 } });
+    expect(jobs.all[0]).toMatchObject({ door: "openai", model: "emoji-128", output: { format: "webp", quality: 80 } });
   });
 
   it("sends our own options in snake_case, in camelCase and by short names", async () => {
@@ -70,8 +70,8 @@ describe("the openai package", () => {
     const image = await toFile(await pngFile(80, 20), "a.txt", { type: "text/plain" });
     await openai.images.edit({ image: [image], mask: image, prompt: "in snow", n: 1 });
     expect(jobs.all[0]?.request).toMatchObject({
-      width: 128,
-      height: 32,
+      width: 256,
+      height: 64,
       image: expect.stringContaining(PNG),
       maskImage: expect.any(String),
     });
@@ -99,8 +99,8 @@ describe("the openai package", () => {
     const { openai } = await client();
     const ids: string[] = [];
     for await (const { id } of openai.models.list()) ids.push(id);
-    expect(ids).toEqual(["emoji-64", "other"]);
-    expect((await openai.models.retrieve("gpt-image-1")).id).toBe("emoji-64");
+    expect(ids).toEqual(["emoji-128", "other"]);
+    expect((await openai.models.retrieve("gpt-image-1")).id).toBe("emoji-128");
   });
 
   it.each([

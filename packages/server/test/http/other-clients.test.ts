@@ -60,7 +60,7 @@ const OPENAI: readonly (readonly [client: string, body: Body, wants: "b64_json" 
   ],
   [
     "Together's clients",
-    { model: "emoji-64", prompt: "a fox", steps: 4, n: 1, width: 64, height: 64, seed: 3, response_format: "base64" },
+    { model: "emoji-128", prompt: "a fox", steps: 4, n: 1, width: 64, height: 64, seed: 3, response_format: "base64" },
     "b64_json",
   ],
   ["Cloudflare's clients", { prompt: "a fox", num_steps: 4, guidance: 7.5, seed: 3 }, "b64_json"],
@@ -270,7 +270,7 @@ const A1111: readonly (readonly [client: string, kind: "txt2img" | "img2img", bo
       tiling: false,
       n_iter: 1,
       styles: [],
-      override_settings: { sd_model_checkpoint: "emoji-64", CLIP_stop_at_last_layers: 2, enable_pnginfo: true },
+      override_settings: { sd_model_checkpoint: "emoji-128", CLIP_stop_at_last_layers: 2, enable_pnginfo: true },
     },
   ],
   [

@@ -12,17 +12,17 @@ import { MemoryStore } from "../memory-store.js";
 import { FakeJobs, type Maker } from "./fake-jobs.js";
 
 export const FAKE_MODELS: Models = {
-  defaultModel: "emoji-64",
-  modelNames: ["emoji-64", "other"],
+  defaultModel: "emoji-128",
+  modelNames: ["emoji-128", "other"],
   vaeNames: ["sharp-vae"],
   controlnetNames: ["control_v11p_sd15_canny"],
   upscalerNames: ["4x-fine"],
   loras: async () => [{ name: "fox" }],
   embeddings: async () => [{ name: "cat-toy" }],
-  models: async () => [{ name: "emoji-64" }, { name: "other" }],
+  models: async () => [{ name: "emoji-128" }, { name: "other" }],
   model: async (name) =>
-    ["emoji-64", "other"].includes(name)
-      ? { name, size: 64, defaults: { takesPrompt: true, starts: { noise: { steps: 20 } } } }
+    ["emoji-128", "other"].includes(name)
+      ? { name, size: 128, defaults: { takesPrompt: true, starts: { noise: { steps: 20 } } } }
       : undefined,
   check: async () => undefined,
 };
@@ -52,7 +52,7 @@ export async function serveApp(app: ReturnType<typeof createApp>): Promise<strin
 
 /** The size of the pictures that a request asks for. */
 export async function greyPictures(job: Job, run: JobRun, results: ResultStore): Promise<JobResult> {
-  const { width = 64, height = 64, numImagesPerPrompt: count = 1, seed = 1 } = job.request;
+  const { width = 128, height = 128, numImagesPerPrompt: count = 1, seed = 1 } = job.request;
   const { format } = job.output;
   const data = await sharp({ create: { width, height, channels: 3, background: "grey" } })
     .toFormat(format)

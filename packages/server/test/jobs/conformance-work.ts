@@ -80,7 +80,7 @@ export function workTests(queue: TestQueue): void {
       const work = new HandWork();
       const other = await queue.submit({ model: "other" });
       const mine = await queue.submit();
-      queue.jobs.work(work.handler, { slots: 2, models: ["emoji-64", "third"] });
+      queue.jobs.work(work.handler, { slots: 2, models: ["emoji-128", "third"] });
       expect((await work.next()).job.id).toBe(mine.id);
       expect(await queue.state(other.id)).toBe("waiting");
       const otherWork = new HandWork();
@@ -183,16 +183,16 @@ export function workTests(queue: TestQueue): void {
     });
 
     it("counts as slots for its models as long as it takes jobs", async () => {
-      const slots = async () => Object.fromEntries(await queue.jobs.slots(["emoji-64", "other"]));
+      const slots = async () => Object.fromEntries(await queue.jobs.slots(["emoji-128", "other"]));
       const work = new HandWork();
-      expect(await slots()).toEqual({ "emoji-64": 0, other: 0 });
+      expect(await slots()).toEqual({ "emoji-128": 0, other: 0 });
       const all = queue.jobs.work(work.handler, { slots: 2 });
       const some = queue.jobs.work(work.handler, { slots: 3, models: ["other"] });
-      await vi.waitFor(async () => expect(await slots()).toEqual({ "emoji-64": 2, other: 5 }));
+      await vi.waitFor(async () => expect(await slots()).toEqual({ "emoji-128": 2, other: 5 }));
       await all.drain();
-      expect(await slots()).toEqual({ "emoji-64": 0, other: 3 });
+      expect(await slots()).toEqual({ "emoji-128": 0, other: 3 });
       await some.close();
-      expect(await slots()).toEqual({ "emoji-64": 0, other: 0 });
+      expect(await slots()).toEqual({ "emoji-128": 0, other: 0 });
     });
 
     it("hands running jobs back when it closes: they wait before all others, and that is no crash", async () => {

@@ -3,7 +3,7 @@ import type { Job, JobHandler, JobResult, JobRun, NewJob, StoredPicture } from "
 
 export const NEW_JOB: NewJob = {
   door: "api",
-  model: "emoji-64",
+  model: "emoji-128",
   request: { prompt: "a panda", seed: 7, numInferenceSteps: 4 },
   output: { format: "png" },
   previewEvery: 0,

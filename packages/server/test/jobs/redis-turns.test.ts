@@ -28,7 +28,7 @@ describe.skipIf(!HAS_REDIS)("the queue on Redis", () => {
   });
   afterEach(() => jobs.close());
 
-  async function submit(owner: string, model = "emoji-64"): Promise<string> {
+  async function submit(owner: string, model = "emoji-128"): Promise<string> {
     return (await jobs.submit({ ...NEW_JOB, model }, { owner })).id;
   }
 
@@ -81,7 +81,7 @@ describe.skipIf(!HAS_REDIS)("the queue on Redis", () => {
     patient.work(work.handler, { slots: 1 });
     const { id } = await patient.submit(NEW_JOB, { owner: "ann" });
     const run = await work.next();
-    const lock = `{${options.prefix}}:model-emoji-64:${id}:lock`;
+    const lock = `{${options.prefix}}:model-emoji-128:${id}:lock`;
     expect(await redis.del(lock)).toBe(1);
     await vi.waitFor(async () => expect(await redis.exists(lock)).toBe(1), { timeout: 50_000 });
     run.finish();

@@ -34,7 +34,7 @@ describe.skipIf(!HAS_REDIS)("a queue on Redis whose server waits for workers", (
     const waiting = await jobs.submit({ ...NEW_JOB, model: "other" }, { owner: "ann" });
     expect(await lastEvent(orphan.id)).toMatchObject({
       type: "failed",
-      error: { kind: "unserved", message: expect.stringContaining("no worker has the model emoji-64") },
+      error: { kind: "unserved", message: expect.stringContaining("no worker has the model emoji-128") },
     });
     expect(await jobs.get(running.id)).toMatchObject({ state: "running" });
     expect(await jobs.get(waiting.id)).toMatchObject({ state: "waiting" });

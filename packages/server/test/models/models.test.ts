@@ -60,15 +60,15 @@ describe("the name of a model", () => {
 describe("what a server offers", () => {
   it("is the embedded checkpoint if no model was given", async () => {
     const catalog = new Catalog(offerOf({}));
-    expect(catalog.defaultModel).toBe("emoji-64");
+    expect(catalog.defaultModel).toBe("emoji-128");
     expect(await catalog.models()).toMatchObject([
       {
-        name: "emoji-64",
+        name: "emoji-128",
         state: "ready",
         family: "Stable Diffusion",
         scheduler: "DDIMScheduler",
-        size: 64,
-        defaults: { starts: { noise: { steps: 20, guidance: 5 } } },
+        size: 128,
+        defaults: { starts: { noise: { steps: 20, guidance: 4 } } },
       },
     ]);
   });

@@ -34,7 +34,7 @@ export function jobOf(request: GenerateRequest = {}, others: Partial<NewJob> = {
   return {
     id: randomUUID(),
     door: "api",
-    model: "emoji-64",
+    model: "emoji-128",
     request: { prompt: "a fox", seed: 7, numInferenceSteps: 4, ...request },
     output: { format: "png" },
     previewEvery: 0,

@@ -41,11 +41,11 @@ describe("a job in another process", () => {
     const expected = await generate({ ...request, device: "cpu" });
     expect((await picturesOf(result, results)).map(({ data }) => data)).toEqual(expected.pictures.map(({ image }) => image.data));
     expect(result.pictures.map(({ seed, type, width, height }) => ({ seed, type, width, height }))).toEqual([
-      { seed: "7", type: "image/png", width: 64, height: 64 },
-      { seed: "8", type: "image/png", width: 64, height: 64 },
+      { seed: "7", type: "image/png", width: 128, height: 128 },
+      { seed: "8", type: "image/png", width: 128, height: 128 },
     ]);
     expect(result.pictures.map(({ parameters }) => parameters)).toEqual(expected.pictures.map(({ text }) => text.parameters));
-    expect(result.settings).toMatchObject({ model: "emoji-64", seeds: ["7", "8"], numInferenceSteps: 4, guidanceScale: 5, device: "cpu" });
+    expect(result.settings).toMatchObject({ model: "emoji-128", seeds: ["7", "8"], numInferenceSteps: 4, guidanceScale: 4, device: "cpu" });
     expect(JSON.parse(JSON.stringify(result))).toEqual(result);
     expect(run.steps.map(({ picture, step }) => `${picture}.${step}`)).toEqual(["0.1", "0.2", "0.3", "0.4", "1.1", "1.2", "1.3", "1.4"]);
     expect(run.steps[0]).toEqual({ picture: 0, pictures: 2, step: 1, steps: 4 });
@@ -72,9 +72,9 @@ describe("a job in another process", () => {
   });
 
   it.each([
-    [{ width: 63 }, "emoji-64", { kind: "argument", argument: "width" }],
-    [{ scheduler: "eulr" }, "emoji-64", { kind: "argument", argument: "scheduler" }],
-    [{ model: "/etc" }, "emoji-64", { kind: "argument", argument: "model" }],
+    [{ width: 63 }, "emoji-128", { kind: "argument", argument: "width" }],
+    [{ scheduler: "eulr" }, "emoji-128", { kind: "argument", argument: "scheduler" }],
+    [{ model: "/etc" }, "emoji-128", { kind: "argument", argument: "model" }],
     [{}, "dog", { kind: "argument", argument: "model" }],
   ])("that makes no sense fails with the argument: %o of %s", async (request, model, error) => {
     expect(await failureOf(handler, jobOf(request, { model }))).toMatchObject({ name: "JobFailed", error });
@@ -240,7 +240,7 @@ describe("memory", () => {
     const mini = fileURLToPath(new URL("../../../../test/checkpoints/sd1-mini", import.meta.url));
     const models = [...offerOf({}).models, { name: "mini", source: mini }];
     const { handler } = handlerOf({ offer: offerOf({ models, runtime: { device: "cpu" } }), memoryBudget: 1 });
-    for (const model of ["emoji-64", "mini"]) {
+    for (const model of ["emoji-128", "mini"]) {
       await handler(jobOf({}, { model }), new FakeRun());
       expect(handler.status()[0]?.models).toEqual([model]);
     }

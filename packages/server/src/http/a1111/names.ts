@@ -11,7 +11,7 @@ const LONGEST = 1000;
 
 /**
  * The name that a client means: the name, or a title as the web UI makes them, with a folder before it, an ending, and a hash behind it:
- * "sd/emoji-64.safetensors [0123456789]".
+ * "sd/emoji-128.safetensors [0123456789]".
  */
 export function findName(given: string, names: readonly string[]): string | undefined {
   if (given.length > LONGEST) return undefined;

@@ -93,7 +93,7 @@ describe("a field of txt2img", () => {
     ["other", "other"],
     ["other.safetensors [abcdef0123]", "other"],
     ["sd/OTHER.ckpt", "other"],
-    [undefined, "emoji-64"],
+    [undefined, "emoji-128"],
   ])("sd_model_checkpoint %s of the overrides is the model %s", async (title, model) => {
     const plan = await txt2img({ override_settings: { sd_model_checkpoint: title } });
     expect(plan.rounds[0]?.[0]?.model).toBe(model);
@@ -189,7 +189,7 @@ describe("hires fix", () => {
     const { hires, warnings } = await txt2img({ ...body, ...own, sampler_name: "Euler", negative_prompt: "blue" });
     expect(hires?.size({ width: 64, height: 32 })).toEqual({ width: 128, height: 64 });
     expect(await hires?.job({ image: "abcd", size: { width: 128, height: 64 }, seed: "1", steps: 20 })).toEqual({
-      model: "emoji-64",
+      model: "emoji-128",
       request: {
         prompt: "a wolf",
         negativePrompt: "blue",

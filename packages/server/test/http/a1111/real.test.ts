@@ -69,16 +69,16 @@ describe("AUTOMATIC1111's API with the embedded checkpoint in a process of its o
     for (const [i, { image }] of pictures.entries()) expect(new Uint8Array(await pixelsOf(files[i]))).toEqual(new Uint8Array(image.data));
     expect(info).toMatchObject({
       all_seeds: [7, 8],
-      width: 64,
-      height: 64,
+      width: 128,
+      height: 128,
       steps: 3,
       cfg_scale: 4,
       sampler_name: "DPM++ 2M",
-      sd_model_name: "emoji-64",
+      sd_model_name: "emoji-128",
       warnings: [],
     });
     expect(info.infotexts[0]).toMatch(
-      /^a \(panda:1\.2\)\nSteps: 3, Sampler: DPM\+\+ 2M, Schedule type: Karras, CFG scale: 4, Seed: 7, Size: 64x64/,
+      /^a \(panda:1\.2\)\nSteps: 3, Sampler: DPM\+\+ 2M, Schedule type: Karras, CFG scale: 4, Seed: 7, Size: 128x128/,
     );
     expect((await readPictureSettings(files[1] ?? new Uint8Array())).parameters).toBe(info.infotexts[1]);
   });
@@ -91,8 +91,8 @@ describe("AUTOMATIC1111's API with the embedded checkpoint in a process of its o
   it("img2img repaints a picture, and only the masked part with a mask", async () => {
     const [start] = (await make("txt2img", {})).files;
     const init_images = [start?.toString("base64")];
-    const half = { create: { width: 32, height: 64, channels: 3 as const, background: "white" } };
-    const mask = await sharp({ create: { width: 64, height: 64, channels: 3, background: "black" } })
+    const half = { create: { width: 64, height: 128, channels: 3 as const, background: "white" } };
+    const mask = await sharp({ create: { width: 128, height: 128, channels: 3, background: "black" } })
       .composite([{ input: await sharp(half).png().toBuffer(), left: 0, top: 0 }])
       .png()
       .toBuffer();
@@ -113,11 +113,12 @@ describe("AUTOMATIC1111's API with the embedded checkpoint in a process of its o
       expect(info.warnings).toEqual([]);
       const changed = (from: number, to: number) => {
         let count = 0;
-        for (let y = 0; y < 64; y++) for (let x = from; x < to; x++) count += Number(before[(y * 64 + x) * 3] !== after[(y * 64 + x) * 3]);
+        for (let y = 0; y < 128; y++)
+          for (let x = from; x < to; x++) count += Number(before[(y * 128 + x) * 3] !== after[(y * 128 + x) * 3]);
         return count;
       };
-      expect(changed(32, 64)).toBe(0);
-      expect(changed(0, 32)).toBeGreaterThan(100);
+      expect(changed(64, 128)).toBe(0);
+      expect(changed(0, 64)).toBeGreaterThan(100);
     }
     const { files } = await make("img2img", { init_images, denoising_strength: 0.5, width: 96, height: 64 });
     expect(await readPictureSettings(files[0] ?? new Uint8Array())).toMatchObject({ width: 96, height: 64 });
@@ -135,11 +136,11 @@ describe("AUTOMATIC1111's API with the embedded checkpoint in a process of its o
     // One job.
     expect([...steps.values()]).toEqual([5]);
     expect(await readPictureSettings(files[0] ?? new Uint8Array())).toMatchObject({
-      width: 96,
-      height: 96,
-      settings: { Size: "64x64", "Hires steps": "2" },
+      width: 192,
+      height: 192,
+      settings: { Size: "128x128", "Hires steps": "2" },
     });
-    expect(info).toMatchObject({ width: 96, height: 96, steps: 3, warnings: [] });
+    expect(info).toMatchObject({ width: 192, height: 192, steps: 3, warnings: [] });
   });
 
   it.each([
@@ -153,7 +154,7 @@ describe("AUTOMATIC1111's API with the embedded checkpoint in a process of its o
   });
 
   it("Hugging Face's textToImage gets a picture", async () => {
-    const reply = await post("/models/emoji-64", { inputs: "a panda", parameters: { num_inference_steps: 3, seed: 7 } });
+    const reply = await post("/models/emoji-128", { inputs: "a panda", parameters: { num_inference_steps: 3, seed: 7 } });
     expect([reply.status, reply.headers.get("content-type")]).toEqual([200, "image/png"]);
     expect((await readPictureSettings(new Uint8Array(await reply.arrayBuffer()))).settings.Seed).toBe("7");
   });

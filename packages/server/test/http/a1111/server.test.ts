@@ -237,7 +237,7 @@ describe("interrupt", () => {
     const { one, jobs, begun } = heldJobs();
     const owner = "key:";
     await jobs.submit(
-      { door: "openai", model: "emoji-64", request: { prompt: "a fox" }, output: { format: "png" }, previewEvery: 0 },
+      { door: "openai", model: "emoji-128", request: { prompt: "a fox" }, output: { format: "png" }, previewEvery: 0 },
       { owner },
     );
     const work = one.post("txt2img", { prompt: "a fox" });
@@ -257,7 +257,7 @@ describe("interrupt", () => {
     const owner = jobs.all[0]?.owner ?? "";
     const elsewhere = {
       door: "a1111",
-      model: "emoji-64",
+      model: "emoji-128",
       request: { prompt: "a wolf" },
       output: { format: "png" },
       previewEvery: 0,
@@ -326,10 +326,10 @@ describe("options", () => {
     const { one, two, jobs } = serve();
     expect(await (await one.post("options", { sd_model_checkpoint: "other.safetensors [abcdef0123]" })).json()).toBe(null);
     expect(await one.get("options")).toMatchObject({ sd_model_checkpoint: "other" });
-    expect(await two.get("options")).toMatchObject({ sd_model_checkpoint: "emoji-64" });
+    expect(await two.get("options")).toMatchObject({ sd_model_checkpoint: "emoji-128" });
     await one.post("txt2img", { prompt: "a fox" });
     await two.post("txt2img", { prompt: "a fox" });
-    expect(jobs.all.map(({ model }) => model)).toEqual(["other", "emoji-64"]);
+    expect(jobs.all.map(({ model }) => model)).toEqual(["other", "emoji-128"]);
   });
 
   it("are taken back whole, with one value changed, as Open WebUI sends them", async () => {
@@ -354,7 +354,7 @@ describe("options", () => {
     const { one } = serve();
     const reply = await one.post("options", { CLIP_stop_at_last_layers: 2, sd_model_checkpoint: "othr" });
     expect([reply.status, await reply.json()]).toMatchObject([404, { detail: expect.stringContaining("did you mean other?") }]);
-    expect(await one.get("options")).toMatchObject({ sd_model_checkpoint: "emoji-64", CLIP_stop_at_last_layers: 1 });
+    expect(await one.get("options")).toMatchObject({ sd_model_checkpoint: "emoji-128", CLIP_stop_at_last_layers: 1 });
   });
 });
 
@@ -547,7 +547,7 @@ describe("extras", () => {
     const reply = await one.post("extra-single-image", body);
     expect(await reply.json()).toMatchObject({ image: expect.stringMatching(/^iVBOR/) });
     expect(jobs.all.map(({ model, request }) => [model, request.hires])).toEqual([
-      ["emoji-64", { width: 60, height: 50, upscaler: "4x-fine", strength: 0, tile: 512 }],
+      ["emoji-128", { width: 60, height: 50, upscaler: "4x-fine", strength: 0, tile: 512 }],
     ]);
     const large = await one.post("extra-single-image", { ...body, resize_mode: 0, upscaling_resize: 300 });
     expect(await large.json()).toMatchObject({ detail: expect.stringMatching(/upscaling_resize makes a picture.*maxPixels/) });

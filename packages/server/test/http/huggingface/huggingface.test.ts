@@ -52,7 +52,7 @@ describe("textToImage", () => {
     expect(reply.headers.get("x-seed")).toBe("7");
     expect(jobs.all[0]).toMatchObject({
       door: "huggingface",
-      model: "emoji-64",
+      model: "emoji-128",
       request: {
         prompt: "a fox",
         negativePrompt: "blue",
@@ -70,7 +70,7 @@ describe("textToImage", () => {
     ["/hf", { model: "other" }, "other"],
     ["/hf", { model: "somebody/other" }, "other"],
     ["/hf/v1", { parameters: { model: "other" } }, "other"],
-    ["/hf", { model: null, parameters: { model: "" } }, "emoji-64"],
+    ["/hf", { model: null, parameters: { model: "" } }, "emoji-128"],
     ["/hf/models/other", { model: "other" }, "other"],
   ])("at %s takes the model that %j names", async (path, body, model) => {
     const { app, jobs } = testServer();
@@ -124,8 +124,8 @@ describe("an error for Hugging Face's clients", () => {
     ["/hf", { inputs: "a fox", model: "zzz" }, 404, /^this server has no model "zzz"/],
     ["/hf", { inputs: "a fox", parameters: { model: "zzz" } }, 404, /^this server has no model "zzz"/],
     ["/hf", { inputs: "a fox", model: 5 }, 400, /^model is not a text/],
-    ["/hf", { inputs: "a fox", model: "other", parameters: { model: "emoji-64" } }, 400, /^model has two names/],
-    ["/hf/models/emoji-64", { inputs: "a fox", model: "other" }, 400, /^the address and the body name different models/],
+    ["/hf", { inputs: "a fox", model: "other", parameters: { model: "emoji-128" } }, 400, /^model has two names/],
+    ["/hf/models/emoji-128", { inputs: "a fox", model: "other" }, 400, /^the address and the body name different models/],
     ["/models/nothing", { inputs: "a fox" }, 404, /^this server has no model "nothing"/],
     ["/", {}, 400, /^inputs is missing/],
     [

@@ -65,7 +65,7 @@ async function serverWithJob() {
   await (await send(`/api/jobs/${id}/events`)).text();
   const [picture] = server.jobs.all[0]?.result?.pictures ?? [];
   const pathOf = (path: string) =>
-    path.replace("/files/{id}", `/files/${picture?.id}`).replace("/api/jobs/{id}", `/api/jobs/${id}`).replace("{id}", "emoji-64");
+    path.replace("/files/{id}", `/files/${picture?.id}`).replace("/api/jobs/{id}", `/api/jobs/${id}`).replace("{id}", "emoji-128");
   return { ...server, send, pathOf };
 }
 
