@@ -25,6 +25,8 @@ export default defineConfig(({ mode }) => {
       // Two test files at a time share the processor: with threads that spin they take half as long again.
       env: { DARKROOM_SPIN: "0", ...(runsAll && { ALL_TESTS: "1" }) },
       testTimeout: 60_000,
+      // What is waited for comes late on a busy machine; one second is the default.
+      expect: { poll: { timeout: 20_000 } },
       maxWorkers: "100%",
     },
   };

@@ -72,10 +72,10 @@ describe("/ready on a full disk", () => {
       throw fullDisk();
     });
     run.finish();
-    await vi.waitFor(() => expect(errors).not.toEqual([]));
+    await vi.waitFor(() => expect(errors).not.toEqual([]), 20_000);
     expect(await ready()).toEqual(NOT_READY);
     end.mockRestore();
-    await vi.waitFor(async () => expect((await jobs.get(id))?.state).toBe("done"), 5000);
+    await vi.waitFor(async () => expect((await jobs.get(id))?.state).toBe("done"), 20_000);
     expect(await ready()).toEqual(READY);
   });
 

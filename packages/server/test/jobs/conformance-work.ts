@@ -188,7 +188,7 @@ export function workTests(queue: TestQueue): void {
       expect(await slots()).toEqual({ "emoji-128": 0, other: 0 });
       const all = queue.jobs.work(work.handler, { slots: 2 });
       const some = queue.jobs.work(work.handler, { slots: 3, models: ["other"] });
-      await vi.waitFor(async () => expect(await slots()).toEqual({ "emoji-128": 2, other: 5 }));
+      await vi.waitFor(async () => expect(await slots()).toEqual({ "emoji-128": 2, other: 5 }), 20_000);
       await all.drain();
       expect(await slots()).toEqual({ "emoji-128": 0, other: 3 });
       await some.close();
